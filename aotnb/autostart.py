@@ -1,8 +1,9 @@
 """Run a whole Python process with an image: shared by ``aotnb run`` and by the ``AOTNB_*`` environment variables.
 
-May import: the standard library, ``aotnb.errors``; ``aotnb.session`` only inside functions and only once Numba is
-there, so a process that never imports Numba pays for this file alone. With the variables unset it pays nothing: the
-one-line ``aotnb-autostart.pth`` tests them before it imports anything.
+May import: ``aotnb.errors`` and what the interpreter has loaded anyway; ``aotnb.session`` only inside functions and only
+once Numba is there. So a process that never imports Numba pays a millisecond for this file (no dataclasses, contextlib or
+importlib.abc here: they cost forty), and with the variables unset nothing: the one-line ``aotnb-autostart.pth`` tests them
+before it imports anything.
 
 Glossary: *start* = remember what is wanted and wait for Numba; *engage* = Numba has just been imported: install the
 hooks and load the image; *finish* = save and report, at exit or when ``aotnb run`` says so.
@@ -16,19 +17,17 @@ that ends without running exit handlers (``os._exit``, a signal) writes nothing.
 from __future__ import annotations
 
 import atexit
-import contextlib
-import importlib.abc
 import os
 import sys
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
 
 from aotnb.errors import AotError, ImageRejected
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+    from typing import Any
 
     from aotnb.core.records import Compilation, Miss, SaveReport, Status
 
@@ -40,21 +39,21 @@ REPLACEABLE = frozenset({"missing_file", "version_changed", "cpu_mismatch", "for
 _UNSEEN = frozenset({"not_traced", "compiled_before_hooks", "not_relocatable"})
 
 
-@dataclass(slots=True)
 class _Run:
     """What this process was asked to do and how far it got."""
 
-    pid: int
-    image: str | None = None
-    record: bool = False
-    report: str | None = None
-    verbose: bool = False
-    always_report: bool = True
-    engaged: bool = False
-    overwrite: bool = True
-    loaded: set[str] = field(default_factory=set)
-    error: str | None = None
-    result: dict[str, Any] | None = None
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.image: str | None = None
+        self.record = False
+        self.report: str | None = None
+        self.verbose = False
+        self.always_report = True
+        self.engaged = False
+        self.overwrite = True
+        self.loaded: set[str] = set()
+        self.error: str | None = None
+        self.result: dict[str, Any] | None = None
 
 
 _run: _Run | None = None
@@ -150,7 +149,7 @@ def _current() -> _Run:
     """Return the settings of this process, made at the first call, with the exit handler."""
     global _run
     if _run is None:
-        _run = _Run(pid=os.getpid())
+        _run = _Run()
         atexit.register(finish)
     return _run
 
@@ -188,6 +187,8 @@ def _finish(run: _Run) -> dict[str, Any]:
     status: Status | None = None
     compiled: tuple[Compilation, ...] = ()
     saved: SaveReport | None = None
+    from dataclasses import asdict
+
     if run.engaged:
         from aotnb import session
 
@@ -236,7 +237,7 @@ def _write_report(run: _Run, result: dict[str, Any]) -> None:
             stream.write("\n")
         os.replace(temporary, run.report)
     except OSError as error:
-        with contextlib.suppress(OSError):
+        if os.path.exists(temporary):
             os.unlink(temporary)
         result["error"] = result["error"] or f"the report could not be written: {error}"
         _say(f"the report could not be written: {error}")
@@ -269,11 +270,13 @@ def _sentence(error: Exception) -> str:
 
 def _say(sentence: str) -> None:
     """Write one line to standard error, which may be missing or closed at exit."""
-    with contextlib.suppress(Exception):
+    try:
         print(f"aotnb: {sentence}", file=sys.stderr, flush=True)
+    except Exception:  # noqa: BLE001
+        pass
 
 
-class _NumbaWatcher(importlib.abc.MetaPathFinder):
+class _NumbaWatcher:
     """Engage right after ``import numba``, before any other module can have a function compiled."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
@@ -297,12 +300,12 @@ class _NumbaWatcher(importlib.abc.MetaPathFinder):
             return
 
         def exec_module(module: ModuleType) -> None:
-            with contextlib.suppress(AttributeError):
-                del loader.exec_module
+            vars(loader).pop("exec_module", None)
             original(module)
-            with contextlib.suppress(ValueError):
-                sys.meta_path.remove(self)
+            sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
             _engage()
 
-        with contextlib.suppress(AttributeError):  # a loader that takes no attributes: aotnb stays out
+        try:
             loader.exec_module = exec_module
+        except AttributeError:  # a loader that takes no attributes: aotnb stays out
+            pass
