@@ -1,0 +1,205 @@
+"""Optimise raw IR with Numba's own two-step pipeline and emit position-independent objects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import llvmlite.binding as ll
+from numba.core.codegen import AOTCPUCodegen, initialize_llvm
+from numba.core.compiler_lock import global_compiler_lock
+
+from aotnb.bridge.irtext import module_texts
+from aotnb.errors import BuildError
+
+TABLE = "aotnb_table"
+
+
+class ImageCodegen(AOTCPUCodegen):
+    """Numba's ahead-of-time code generator with the features of the target, not of the bare CPU name."""
+
+    def __init__(self, cpu: str, features: str) -> None:
+        self._features = features
+        super().__init__("aotnb", cpu)
+
+    def _customize_tm_features(self) -> str:
+        return self._features
+
+
+@dataclass(slots=True)
+class UnitSource:
+    """Text of a unit: its own libraries, those of other units that may be inlined, and the functions others call."""
+
+    own: list[str]
+    available: list[str]
+    exported: frozenset[str]
+
+
+@dataclass(slots=True)
+class UnitObject:
+    """Object code of a unit and the names that it leaves open."""
+
+    data: bytes
+    undefined: frozenset[str]
+
+
+@global_compiler_lock
+def runtime_text() -> str:
+    """Return the IR of Numba's runtime helpers (reference counts, atomics), made afresh.
+
+    They keep their names: Numba's pass that prunes reference counts knows them by name.
+    """
+    from numba.core.registry import cpu_target
+    from numba.core.runtime import nrtdynmod
+
+    module, _ = nrtdynmod.create_nrt_module(cpu_target.target_context)
+    return str(parse_module(str(module)))
+
+
+@global_compiler_lock
+def compile_unit(unit: UnitSource, runtime: str, cpu: str, features: str) -> UnitObject:
+    """Optimise and emit one unit. Deterministic: equal texts give equal bytes."""
+    library = ImageCodegen(cpu, features).create_library("unit")
+    for name in _link(library, [runtime], {}):
+        library._final_module.get_function(name).linkage = "linkonce_odr"
+    own = _link(library, unit.own, {})
+    for name in _link(library, unit.available, dict.fromkeys(own)):
+        library._final_module.get_function(name).linkage = "available_externally"
+    module = library._final_module
+    for function in module.functions:
+        if function.is_declaration or function.linkage == ll.Linkage.available_externally:
+            continue
+        if function.name in unit.exported:
+            function.linkage, function.visibility = "external", "hidden"
+        elif function.name in own:
+            function.linkage = "internal"
+    library._optimize_final_module()
+    module = library._final_module
+    module.verify()
+    undefined = {item.name for item in (*module.functions, *module.global_variables) if _is_open(item)}
+    return UnitObject(library._codegen._tm.emit_object(module), frozenset(undefined))
+
+
+def _is_open(item: Any) -> bool:
+    if item.name.startswith("llvm."):
+        return False
+    return bool(item.is_declaration or item.linkage == ll.Linkage.available_externally)
+
+
+def _link(library: Any, texts: Iterable[str], skip: dict[str, None]) -> set[str]:
+    """Link the modules of *texts* into *library* after Numba's function passes; return the functions they define."""
+    defined: set[str] = set()
+    for text in texts:
+        for part in module_texts(text):
+            module = parse_module(part)
+            names = [function.name for function in module.functions if not function.is_declaration]
+            defined.update(name for name in names if name not in skip)
+            library.add_llvm_module(module)
+    return defined
+
+
+def parse_module(text: str) -> Any:
+    """Parse the text of a canonical module."""
+    try:
+        module = ll.parse_assembly(text)
+        module.triple = ll.get_process_triple()
+        module.verify()
+    except RuntimeError as error:
+        raise BuildError(f"LLVM refused a renamed module: {error}; please report this") from None
+    module.name = "aotnb"
+    return module
+
+
+@global_compiler_lock
+def emit_text(text: str, cpu: str, features: str) -> bytes:
+    """Emit a module that needs no further optimisation than its own, such as the table."""
+    generator = ImageCodegen(cpu, features)
+    library = generator.create_library("table")
+    library.add_llvm_module(parse_module(text))
+    return generator._tm.emit_object(library._final_module)  # type: ignore[no-any-return]
+
+
+_DECLARATION = re.compile(r'^declare (?P<ret>.*?) ?@(?P<name>"[^"]*"|[\w.$-]+)\((?P<args>.*)\)[^()]*$', re.MULTILINE)
+
+
+def declarations(text: str) -> dict[str, str]:
+    """Return the declaration line of each function that a module text leaves open."""
+    return {match["name"].strip('"'): match.group() for match in _DECLARATION.finditer(text)}
+
+
+def forwarding_stub(declaration: str) -> str:
+    """Return a hidden function that jumps to the address in its slot, with the signature of *declaration*."""
+    match = _DECLARATION.match(declaration)
+    if match is None or "..." in declaration:
+        raise BuildError(f"no stub can be made for {declaration!r}; please report this")
+    returned, name = match["ret"], match["name"]
+    args = _split(match["args"])
+    formal = ", ".join(f"{arg} %a{number}" for number, arg in enumerate(args))
+    plain = _strip_attributes(returned)
+    slot = _slot_name(name)
+    lines = [f"define hidden {returned} @{name}({formal}) {{", f"  %target = load ptr, ptr {slot}"]
+    actual = ", ".join(f"{_strip_attributes(arg)} %a{number}" for number, arg in enumerate(args))
+    if plain == "void":
+        lines += [f"  tail call void %target({actual})", "  ret void", "}"]
+    else:
+        lines += [f"  %result = tail call {plain} %target({actual})", f"  ret {plain} %result", "}"]
+    return "\n".join(lines)
+
+
+def table_text(stubs: Iterable[str], slots: dict[str, str], symbols: list[str], open_functions: Iterable[str]) -> str:
+    """Return the module that defines all slots, the stubs, and the one exported table of offsets.
+
+    *slots* maps slot names to their kind ("obj" is a struct, the others are pointers); the table holds, for each name of
+    *symbols*, its distance from the table itself, so that it needs no relocation at load.
+    """
+    lines = [f'target triple = "{ll.get_process_triple()}"']
+    for name, kind in slots.items():
+        layout = "{ ptr, i32, ptr, ptr, i32 } zeroinitializer" if kind == "obj" else "ptr null"
+        lines.append(f'@"{name}" = hidden global {layout}')
+    lines += [f'declare void @"{name}"()' for name in open_functions]
+    lines += stubs
+    cells = [f'i64 sub (i64 ptrtoint (ptr @"{name}" to i64), i64 ptrtoint (ptr @{TABLE} to i64))' for name in symbols]
+    lines.append(f"@{TABLE} = constant [{len(cells)} x i64] [{', '.join(cells)}]")
+    return "\n".join(lines) + "\n"
+
+
+def stub_slot(name: str) -> str:
+    """Return the name of the slot behind the forwarding stub of a helper."""
+    return f"aotnb.slot.{name}"
+
+
+def _slot_name(quoted: str) -> str:
+    return f'@"{stub_slot(quoted.strip(chr(34)))}"'
+
+
+def _split(args: str) -> list[str]:
+    parts, depth, current = [], 0, ""
+    for char in args:
+        if char == "," and depth == 0:
+            parts.append(current.strip())
+            current = ""
+            continue
+        depth += {"(": 1, "{": 1, "[": 1, "<": 1, ")": -1, "}": -1, "]": -1, ">": -1}.get(char, 0)
+        current += char
+    if current.strip():
+        parts.append(current.strip())
+    return parts
+
+
+def _strip_attributes(text: str) -> str:
+    """Return the bare type of a parameter such as ``ptr noalias captures(none)`` or ``{ ptr, i64 }``."""
+    if text[0] in "{[<":
+        closing = {"{": "}", "[": "]", "<": ">"}[text[0]]
+        depth = 0
+        for position, char in enumerate(text):
+            depth += (char == text[0]) - (char == closing)
+            if depth == 0:
+                return text[: position + 1]
+    words = text.split(" ")
+    known = [word for word in words if re.fullmatch(r"void|ptr|i\d+|half|float|double|fp128|x86_fp80", word)]
+    return known[0]
+
+
+initialize_llvm()

@@ -1,0 +1,312 @@
+"""Patches that let aotnb watch and answer Numba: installed once, removed without a trace.
+
+Each patch only reports to an :class:`Observer` or asks it; what is done with the answers is decided above. The recorder
+must not compile, print or import.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from numba.core import base, caching, codegen, compiler, dispatcher, interpreter, ir, pythonapi, types, untyped_passes
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.typing import context as typing_context
+from numba.core.typing import templates
+from numba.np.ufunc import ufuncbuilder
+
+
+class Observer(Protocol):
+    """What the layer above answers. All calls come with Numba's global compiler lock held."""
+
+    def dispatch(self, disp: Any, sig: Any, compile_: Callable[[], Any]) -> Any: ...
+    def ufunc_dispatch(self, disp: Any, sig: Any, flags: Any, compile_: Callable[[], Any]) -> Any: ...
+    def wrapper(self, kind: str, cres: Any, extra: Any, build: Callable[[], Any]) -> Any: ...
+    def compile_started(self, state: Any) -> Any: ...
+    def compile_finished(self, frame: Any, result: Any, error: BaseException | None) -> None: ...
+    def pass_timed(self, state: Any, name: str, seconds: float) -> None: ...
+    def interpreted(self, func: Any, reads: list[tuple[str, str, Any]]) -> None: ...
+    def pruned(self, func: Any, names: set[tuple[str, str]]) -> None: ...
+    def module_attribute(self, module: Any, attr: str) -> None: ...
+    def resolved(self, key: Any) -> None: ...
+    def template_entered(self, template: Any) -> None: ...
+    def template_left(self, template: Any) -> None: ...
+    def template_used(self, template: Any) -> None: ...
+    def dynamic_address(self, address: int, info: str) -> None: ...
+    def serialized(self, obj: Any, name: str) -> None: ...
+    def overload_added(self, disp: Any, cres: Any, insert: Callable[[], None]) -> None: ...
+    def compile_disabled(self, disp: Any) -> None: ...
+    def disk_cache_enabled(self) -> bool: ...
+
+
+_observer: Observer | None = None
+_originals: list[tuple[Any, str, Any]] = []
+
+RAW = "_aotnb_raw"  # attribute of a code library: bitcode of its modules before any optimisation
+
+
+def installed() -> bool:
+    """Return whether the patches are in place."""
+    return _observer is not None
+
+
+def install(observer: Observer) -> None:
+    """Put the patches in place; *observer* gets every call from now on."""
+    global _observer
+    if _observer is not None:
+        raise RuntimeError("the hooks are already installed")
+    _observer = observer
+    with global_compiler_lock:
+        for owner, name, make in PATCHES:
+            original = owner.__dict__[name] if isinstance(owner, type) else getattr(owner, name)
+            _originals.append((owner, name, original))
+            setattr(owner, name, functools.wraps(original)(make(original)))
+
+
+def uninstall() -> None:
+    """Put Numba's own functions back. Functions that another tool patched on top of ours stay as they are."""
+    global _observer
+    with global_compiler_lock:
+        while _originals:
+            owner, name, original = _originals.pop()
+            setattr(owner, name, original)
+        _observer = None
+
+
+def _dispatcher_compile(original: Any) -> Any:
+    @global_compiler_lock
+    def compile(self: Any, sig: Any) -> Any:
+        if _observer is None:
+            return original(self, sig)
+        return _observer.dispatch(self, sig, lambda: original(self, sig))
+
+    return compile
+
+
+def _add_overload(original: Any) -> Any:
+    def add_overload(self: Any, cres: Any) -> None:
+        if _observer is None:
+            original(self, cres)
+        else:
+            _observer.overload_added(self, cres, lambda: original(self, cres))
+
+    return add_overload
+
+
+def _disable_compile(original: Any) -> Any:
+    def disable_compile(self: Any, val: bool = True) -> None:
+        original(self, val)
+        if _observer is not None:
+            _observer.compile_disabled(self)
+
+    return disable_compile
+
+
+def _ufunc_compile(original: Any) -> Any:
+    @global_compiler_lock
+    def _compile_core(self: Any, sig: Any, flags: Any, locals: Any) -> Any:
+        if _observer is None:
+            return original(self, sig, flags, locals)
+        return _observer.ufunc_dispatch(self, sig, flags, lambda: original(self, sig, flags, locals))
+
+    return _compile_core
+
+
+def _ufunc_wrapper(original: Any) -> Any:
+    def build_ufunc_wrapper(library: Any, context: Any, fname: str, signature: Any, objmode: bool, cres: Any) -> Any:
+        def build() -> Any:
+            return original(library, context, fname, signature, objmode, cres)
+
+        return build() if _observer is None else _observer.wrapper("ufunc", cres, signature, build)
+
+    return build_ufunc_wrapper
+
+
+def _gufunc_wrapper(original: Any) -> Any:
+    def build_gufunc_wrapper(py_func: Any, cres: Any, sin: Any, sout: Any, cache: Any, is_parfors: bool) -> Any:
+        def build() -> Any:
+            return original(py_func, cres, sin, sout, cache=cache, is_parfors=is_parfors)
+
+        return build() if _observer is None or is_parfors else _observer.wrapper("gufunc", cres, (sin, sout), build)
+
+    return build_gufunc_wrapper
+
+
+def _compile_core(original: Any) -> Any:
+    def _compile_core(self: Any) -> Any:
+        observer = _observer
+        if observer is None:
+            return original(self)
+        frame = observer.compile_started(self.state)
+        try:
+            result = original(self)
+        except BaseException as error:
+            observer.compile_finished(frame, None, error)
+            raise
+        observer.compile_finished(frame, result, None)
+        return result
+
+    return _compile_core
+
+
+def reads_of(blocks: Any) -> list[tuple[str, str, Any]]:
+    """Return (kind, name, value) of every global and free variable that the IR *blocks* mention."""
+    found = []
+    for block in blocks.values():
+        for inst in block.body:
+            if isinstance(inst, ir.Assign):
+                if isinstance(inst.value, ir.Global):
+                    found.append(("global", inst.value.name, inst.value.value))
+                elif isinstance(inst.value, ir.FreeVar):
+                    found.append(("free", inst.value.name, inst.value.value))
+    return found
+
+
+def _interpret(original: Any) -> Any:
+    def interpret(self: Any, bytecode: Any) -> Any:
+        func_ir = original(self, bytecode)
+        if _observer is not None:
+            _observer.interpreted(bytecode.func_id.func, reads_of(func_ir.blocks))
+        return func_ir
+
+    return interpret
+
+
+def _prune(original: Any) -> Any:
+    def run_pass(self: Any, state: Any) -> Any:
+        if _observer is None:
+            return original(self, state)
+        before = dict(state.func_ir.blocks)
+        result = original(self, state)
+        gone = {label: block for label, block in before.items() if label not in state.func_ir.blocks}
+        if gone:
+            kept = {label: block for label, block in before.items() if label not in gone}
+            dropped = {read[:2] for read in reads_of(gone)} - {read[:2] for read in reads_of(kept)}
+            _observer.pruned(state.func_id.func, dropped)
+        return result
+
+    return run_pass
+
+
+def _resolve_getattr(original: Any) -> Any:
+    def resolve_getattr(self: Any, typ: Any, attr: str) -> Any:
+        if _observer is not None:
+            if isinstance(typ, types.Module):
+                _observer.module_attribute(typ.pymod, attr)
+            else:
+                _observer.resolved((type(typ).__name__, attr))
+        return original(self, typ, attr)
+
+    return resolve_getattr
+
+
+def _resolve_function_type(original: Any) -> Any:
+    def resolve_function_type(self: Any, func: Any, args: Any, kws: Any) -> Any:
+        if _observer is not None:
+            _observer.resolved(func)
+        return original(self, func, args, kws)
+
+    return resolve_function_type
+
+
+def _build_impl(original: Any) -> Any:
+    def _build_impl(self: Any, cache_key: Any, args: Any, kws: Any) -> Any:
+        observer = _observer
+        if observer is None:
+            return original(self, cache_key, args, kws)
+        observer.template_entered(self)
+        try:
+            return original(self, cache_key, args, kws)
+        finally:
+            observer.template_left(self)
+
+    return _build_impl
+
+
+def _template_generic(original: Any) -> Any:
+    def generic(self: Any, args: Any, kws: Any) -> Any:
+        if _observer is not None:
+            _observer.template_used(self)
+        return original(self, args, kws)
+
+    return generic
+
+
+def _add_dynamic_addr(original: Any) -> Any:
+    def add_dynamic_addr(self: Any, builder: Any, intaddr: int, info: str) -> Any:
+        if _observer is not None:
+            _observer.dynamic_address(intaddr, info)
+        return original(self, builder, intaddr, info)
+
+    return add_dynamic_addr
+
+
+def _serialize_object(original: Any) -> Any:
+    def serialize_object(self: Any, obj: Any) -> Any:
+        variable = original(self, obj)
+        if _observer is not None:
+            _observer.serialized(obj, variable.name)
+        return variable
+
+    return serialize_object
+
+
+def _add_llvm_module(original: Any) -> Any:
+    def add_llvm_module(self: Any, ll_module: Any) -> None:
+        if _observer is not None:
+            self.__dict__.setdefault(RAW, []).append(ll_module.as_bitcode())
+        original(self, ll_module)
+
+    return add_llvm_module
+
+
+def _load_overload(original: Any) -> Any:
+    def load_overload(self: Any, sig: Any, target_context: Any) -> Any:
+        if _observer is not None and not _observer.disk_cache_enabled():
+            return None
+        return original(self, sig, target_context)
+
+    return load_overload
+
+
+def _save_overload(original: Any) -> Any:
+    def save_overload(self: Any, sig: Any, data: Any) -> None:
+        if _observer is None or _observer.disk_cache_enabled():
+            original(self, sig, data)
+
+    return save_overload
+
+
+def _run_pass(original: Any) -> Any:
+    def _runPass(self: Any, index: int, pss: Any, internal_state: Any) -> None:
+        original(self, index, pss, internal_state)
+        if _observer is not None:
+            timing = self.exec_times.get(f"{index}_{pss.name()}")
+            if timing is not None:
+                _observer.pass_timed(internal_state, pss.name(), timing.init + timing.run + timing.finalize)
+
+    return _runPass
+
+
+PATCHES: list[tuple[Any, str, Callable[[Any], Any]]] = [
+    (dispatcher.Dispatcher, "compile", _dispatcher_compile),
+    (dispatcher._DispatcherBase, "add_overload", _add_overload),
+    (dispatcher._DispatcherBase, "disable_compile", _disable_compile),
+    (ufuncbuilder.UFuncDispatcher, "_compile_core", _ufunc_compile),
+    (ufuncbuilder, "build_ufunc_wrapper", _ufunc_wrapper),
+    (ufuncbuilder, "build_gufunc_wrapper", _gufunc_wrapper),
+    (compiler.CompilerBase, "_compile_core", _compile_core),
+    (interpreter.Interpreter, "interpret", _interpret),
+    (untyped_passes.DeadBranchPrune, "run_pass", _prune),
+    (typing_context.BaseContext, "resolve_getattr", _resolve_getattr),
+    (typing_context.BaseContext, "resolve_function_type", _resolve_function_type),
+    (templates._OverloadFunctionTemplate, "_build_impl", _build_impl),
+    (templates._OverloadFunctionTemplate, "generic", _template_generic),
+    (base.BaseContext, "add_dynamic_addr", _add_dynamic_addr),
+    (pythonapi.PythonAPI, "serialize_object", _serialize_object),
+    (codegen.CPUCodeLibrary, "add_llvm_module", _add_llvm_module),
+    (caching.Cache, "load_overload", _load_overload),
+    (caching.Cache, "save_overload", _save_overload),
+    (compiler.PassManager, "_runPass", _run_pass),
+]

@@ -1,0 +1,210 @@
+"""Small questions about live Numba objects that the layers above ask, so that they need not know Numba."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from numba.core import compiler, errors, sigutils, targetconfig, types
+from numba.core.dispatcher import Dispatcher
+from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFunctionTemplate, builtin_registry
+from numba.np.ufunc.dufunc import DUFunc
+
+from aotnb.bridge.irtext import DATA_PREFIX
+from aotnb.bridge.values import is_fixed_module
+
+ForceLiteralArg = errors.ForceLiteralArg
+
+
+def normalize(sig: Any) -> tuple[tuple[Any, ...], Any]:
+    """Return (argument types, explicit return type or None) of anything that ``Dispatcher.compile`` accepts."""
+    args, return_type = sigutils.normalize_signature(sig)
+    return tuple(args), return_type
+
+
+def resolved_flags(disp: Any) -> Any:
+    """Return the flags that a compilation of *disp* started now would use, inherited ones included."""
+    flags = compiler.Flags()
+    disp.targetdescr.options.parse_as_flags(flags, disp.targetoptions)
+    return flags
+
+
+def flags_inherit() -> bool:
+    """Return whether a caller is being compiled whose flags a callee would inherit."""
+    return bool(targetconfig.ConfigStack())
+
+
+def flags_tree(flags: Any) -> Any:
+    """Encode all flag values, whether set or default."""
+    from aotnb.bridge.methods import option_tree
+
+    return [[name, option_tree(value)] for name, value in sorted(flags.values().items())]
+
+
+def is_dispatcher(obj: Any) -> bool:
+    """Return whether *obj* is a function decorated with jit or njit."""
+    return isinstance(obj, Dispatcher)
+
+
+def live_dispatcher(value: Any) -> Any:
+    """Return the (ufunc) dispatcher behind a value found by name, or None."""
+    if isinstance(value, Dispatcher):
+        return value
+    if isinstance(value, DUFunc):
+        return value._dispatcher
+    return None
+
+
+def dispatchers_in_value(value: Any) -> Iterator[tuple[list[int], Any]]:
+    """Yield (item positions, dispatcher) of the dispatchers that *value* is or, as a tuple, holds."""
+    found = live_dispatcher(value)
+    if found is not None:
+        yield [], found
+    elif isinstance(value, tuple):
+        for position, item in enumerate(value):
+            for path, disp in dispatchers_in_value(item):
+                yield [position, *path], disp
+
+
+def dispatchers_in_type(typ: Any) -> Iterator[tuple[list[int], Any]]:
+    """Yield (item positions, dispatcher) of the dispatchers that a value of type *typ* passes."""
+    if isinstance(typ, types.Dispatcher):
+        yield [], typ.dispatcher
+    elif isinstance(typ, types.BaseTuple):
+        for position, item in enumerate(typ):
+            for path, disp in dispatchers_in_type(item):
+                yield [position, *path], disp
+    elif isinstance(typ, types.Omitted):
+        for path, disp in dispatchers_in_value(typ.value):
+            yield path, disp
+
+
+def namespace_module(namespace: dict[str, Any]) -> str | None:
+    """Return the name of the loaded module that this namespace belongs to, or None."""
+    name = namespace.get("__name__")
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    return name if isinstance(module, ModuleType) and vars(module) is namespace else None
+
+
+def template_function(template: Any) -> Any:
+    """Return the function that was decorated with ``@overload``."""
+    return type(template)._overload_func
+
+
+def external_template(template: Any) -> bool:
+    """Return whether an overload template was registered from outside Numba."""
+    return not is_fixed_module(template_function(template).__module__)
+
+
+def external_overloads() -> dict[str, list[Any]]:
+    """Return the overload functions registered from outside Numba, by the name of what they overload."""
+    found: dict[str, list[Any]] = {}
+    for key, func in _external_templates():
+        found.setdefault(key_name(key), []).append(func)
+    return found
+
+
+_scanned = [0, 0]
+_external: list[Any] = []
+
+
+def _external_templates() -> list[tuple[Any, Any]]:
+    """Return (key, overload function) in order of registration; the registries only grow, so only their new ends are read."""
+    functions, attributes = builtin_registry.functions, builtin_registry.attributes
+    for template in functions[_scanned[0] :]:
+        if issubclass(template, _OverloadFunctionTemplate) and not is_fixed_module(template._overload_func.__module__):
+            _external.append((template.key, template._overload_func))
+    for template in attributes[_scanned[1] :]:
+        if issubclass(template, _OverloadAttributeTemplate) and not is_fixed_module(template._overload_func.__module__):
+            owner = template.key if isinstance(template.key, type) else type(template.key)
+            _external.append(((owner.__name__, template._attr), template._overload_func))
+    _scanned[:] = len(functions), len(attributes)
+    return _external
+
+
+def key_name(key: Any) -> str:
+    """Return a name for a function type, an operator, or an attribute that call resolution looked up."""
+    if isinstance(key, str):
+        return key
+    if isinstance(key, tuple):
+        return ".".join(str(part) for part in key)
+    typing_key = getattr(key, "typing_key", None)
+    if typing_key is not None:
+        key = typing_key
+    module, name = getattr(key, "__module__", None), getattr(key, "__qualname__", None) or getattr(key, "__name__", None)
+    return f"{module}.{name}" if name else type(key).__qualname__
+
+
+def environment_of(cres: Any) -> Any:
+    """Return the runtime environment of a compile result."""
+    return cres.environment
+
+
+def compilation_times(metadata: dict[str, Any] | None) -> dict[str, float]:
+    """Return the lock timers that Numba stored with a result, in seconds."""
+    return dict((metadata or {}).get("timers", {}))
+
+
+def is_runtime_library(library: Any) -> bool:
+    """Return whether *library* is Numba's own runtime, which every image brings for itself."""
+    return library.name == "nrt"
+
+
+def absolute(module: str | None, qualname: str) -> Any:
+    """Return the live object of a qualified name, or None."""
+    found: Any = sys.modules.get(module or "")
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def module_namespace(name: str) -> dict[str, Any]:
+    """Return the namespace of a loaded module, an empty one if it is not loaded."""
+    module = sys.modules.get(name)
+    return {} if module is None else vars(module)
+
+
+def data_symbols(text: str) -> set[str]:
+    """Return the data symbols that the text of a canonical library loads."""
+    return set(re.findall(re.escape(DATA_PREFIX) + r"\w+", text))
+
+
+def force_literal(positions: frozenset[int], disp: Any) -> BaseException:
+    """Return the exception by which Numba asks for literal arguments."""
+    error = errors.ForceLiteralArg(set(positions))
+    return error.bind_fold_arguments(lambda args, kws: disp._compiler.fold_argument_types(args, kws)[1])  # type: ignore[no-any-return]
+
+
+def nested_types(args: tuple[Any, ...]) -> Iterator[Any]:
+    """Yield the types among *args*, and inside their tuples, that only a live object stands for."""
+    for arg in args:
+        if isinstance(arg, types.BaseTuple):
+            yield from nested_types(tuple(arg))
+        elif isinstance(arg, types.Dispatcher | types.Function | types.Module):
+            yield arg
+
+
+def type_of_dispatcher(disp: Any) -> Any:
+    """Return the Numba type of a dispatcher."""
+    return types.Dispatcher(disp)
+
+
+def follow(path: Any, func: Any, module: str) -> Any:
+    """Return the live object at the end of a path, or None."""
+    kind, where, name, positions = path
+    if kind == "absolute":
+        value = absolute(where, name)
+    elif kind == "free":
+        names = func.__code__.co_freevars if func is not None else ()
+        value = func.__closure__[names.index(name)].cell_contents if name in names else None
+    elif kind == "arg":
+        return None
+    else:
+        namespace = func.__globals__ if where == "own" and func is not None else module_namespace(module if where == "own" else where)
+        value = namespace.get(name)
+    for position in positions:
+        value = value[position] if isinstance(value, tuple) and position < len(value) else None
+    return value

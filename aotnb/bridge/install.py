@@ -1,0 +1,174 @@
+"""Put code of an image behind a dispatcher as if Numba had just compiled it, without waking the compiler."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import llvmlite.binding as ll
+from numba import _dynfunc
+from numba.core import serialize
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import compile_result
+from numba.core.environment import Environment
+from numba.core.funcdesc import PythonFunctionDescriptor
+from numba.core.typing import signature
+from numba.np.ufunc.wrappers import _wrapper_info
+
+from aotnb.bridge.irtext import module_texts
+
+_alive: list[Any] = []  # whatever mapped code points at lives as long as the process
+
+
+class _PickleBuffer(ctypes.Structure):
+    """Numba's record of a pickled constant: data, its length, its hash, and two members for exceptions made at run time."""
+
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("length", ctypes.c_int32),
+        ("digest", ctypes.c_void_p),
+        ("unwrap", ctypes.c_void_p),
+        ("runtime_args", ctypes.c_int32),
+    ]
+
+
+PICKLE_BUFFER_SIZE = ctypes.sizeof(_PickleBuffer)
+
+
+class ImageLibrary(JITCodeLibrary):
+    """A code library whose code lies in an image; its IR is read only when a caller is compiled.
+
+    ``entry`` is (image, number of the code instance).
+    """
+
+    def __init__(
+        self, codegen: Any, name: str, entry: Any, addresses: dict[str, int], module_text: Callable[[], list[str]]
+    ) -> None:
+        # not the parent's __init__: it would parse an empty module
+        self._codegen = codegen
+        self._name = name
+        self._linking_libraries: list[Any] = []
+        self._dynamic_globals: list[str] = []
+        self._reload_init: set[Any] = set()
+        self._finalized = True
+        self._disable_inspection = False
+        self._shared_module: Any = None
+        self._module: Any = None
+        self._addresses = addresses
+        self._module_text = module_text
+        self.entry = entry
+
+    @property
+    def _final_module(self) -> Any:
+        if self._module is None:
+            self._module = self._link()
+        return self._module
+
+    def _link(self) -> Any:
+        module = ll.parse_assembly("")
+        module.triple = ll.get_process_triple()
+        module.data_layout = self._codegen._data_layout
+        for text in self._module_text():
+            for part in module_texts(text):
+                other = ll.parse_assembly(part.replace("external hidden global", "external global"))
+                other.triple = module.triple
+                other.data_layout = module.data_layout
+                module.link_in(other)
+        return module
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """Return the address of a function of the image, 0 if it has none of this name."""
+        return self._addresses.get(name, 0)
+
+
+def make_environment(namespace: dict[str, Any], consts: list[Any], name: str) -> Any:
+    """Return a runtime environment that lives as long as the process."""
+    env = Environment(namespace)
+    env.consts[:] = consts
+    env.env_name = name
+    _alive.append(env)
+    return env
+
+
+def fill_pickle_buffer(address: int, obj: Any, data: bytes) -> None:
+    """Point the record at *address* to *data*, and let Numba find the live *obj* when its code unpickles it."""
+    digest = hashlib.sha1(data, usedforsecurity=False).digest()
+    buffers = ctypes.create_string_buffer(data, len(data)), ctypes.create_string_buffer(digest, len(digest))
+    _alive.append((buffers, obj))
+    record = _PickleBuffer.from_address(address)
+    record.data, record.length = ctypes.addressof(buffers[0]), len(data)
+    record.digest, record.unwrap, record.runtime_args = ctypes.addressof(buffers[1]), None, 0
+    serialize._unpickled_memo[ctypes.addressof(buffers[0]), digest] = obj
+
+
+def make_result(
+    disp: Any,
+    args: tuple[Any, ...],
+    return_type: Any,
+    library: ImageLibrary,
+    native: str,
+    python: int | None,
+    env: Any,
+) -> Any:
+    """Return a compile result for code of an image; *python* is the address of its wrapper for Python, if it has one."""
+    func = disp.py_func
+    descriptor = PythonFunctionDescriptor(
+        True, func.__module__, func.__qualname__, func.__qualname__, func.__doc__ or "", None, return_type, None,
+        tuple(disp.func_code.co_varnames[: disp.func_code.co_argcount]) if hasattr(disp, "func_code") else (), (),
+        mangler=lambda *args, **kwargs: native, argtypes=args, env_name=env.env_name, global_dict=func.__globals__,
+    )  # fmt: skip
+    entry_point = None
+    if python is not None:
+        module = sys.modules.get(func.__module__) or ModuleType("<dynamic>")
+        entry_point = _dynfunc.make_function(
+            module, func.__name__, f"compiled wrapper for {func.__qualname__!r}", python, env, (library,)
+        )
+    typing_context, target_context = disp.targetdescr.typing_context, disp.targetdescr.target_context
+    return compile_result(
+        typing_context=typing_context,
+        target_context=target_context,
+        entry_point=entry_point,
+        typing_error=None,
+        type_annotation="served from an aotnb image",
+        signature=signature(return_type, *args),
+        objectmode=False,
+        lifted=(),
+        fndesc=descriptor,
+        library=library,
+        call_helper=None,
+        environment=env,
+        metadata={},
+        reload_init=[],
+        referenced_envs=(),
+    )
+
+
+def add_to_dispatcher(disp: Any, cres: Any) -> None:
+    """Register *cres* exactly as ``Dispatcher.compile`` does."""
+    disp.targetctx.insert_user_function(cres.entry_point, cres.fndesc, [cres.library])
+    disp.add_overload(cres)
+    _alive.append(cres)
+
+
+def wrapper_info(library: ImageLibrary, env: Any, name: str) -> Any:
+    """Return what Numba's ufunc builders return for a loop around a kernel."""
+    return _wrapper_info(library=library, env=env, name=name)
+
+
+def define_symbol(name: str, address: int) -> None:
+    """Let code that is compiled later find *name*."""
+    ll.add_symbol(name, address)
+
+
+def slot_buffer() -> Any:
+    """Return memory for a slot of any kind."""
+    return _PickleBuffer()
+
+
+def buffer_address(buffer: Any) -> int:
+    """Return the address of :func:`slot_buffer`."""
+    return ctypes.addressof(buffer)

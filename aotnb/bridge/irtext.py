@@ -1,0 +1,248 @@
+"""Rename the symbols of a code library by content, before anything is merged.
+
+Numba's mangled names carry a per-process counter, environments are memoised by name, and addresses stand in names. Here
+the raw IR of one library becomes a text in which every name follows from the content, and everything that belongs to a
+process (environments, pickled objects, addresses) is an external *slot* that the loader fills.
+
+Glossary: *own* function = defined in this library; *slot* = a hidden global variable ``<library>.<kind>.<n>``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import llvmlite.binding as ll
+
+from aotnb.core.digest import digest
+from aotnb.errors import NotRelocatable
+
+_TOKEN = re.compile(r'c"[^"]*"|^define |[@%](?:"[^"]*"|[\w.$-]+)|^(?:"[^"]*"|[\w.$-]+):', re.MULTILINE)
+_PLACEHOLDER = re.compile(r'@"?SELF\.([\w.]+)"?')
+
+ENVIRONMENT = "_ZN08NumbaEnv"
+PICKLE = ".const.picklebuf."
+PICKLE_DATA = ".const.pickledata."
+DYNAMIC = "numba.dynamic.globals."
+UNRESOLVED = ".numba.unresolved$"
+MISSING_ENVIRONMENT = ".const.missing Environment: "
+# Numba registers these names with the address of the object itself; in libpython they are pointer variables (or nothing)
+DATA_SYMBOLS = re.compile(r"PyExc_\w+|_numba_hashsecret_\w+")
+DATA_PREFIX = "aotnb.data."
+_ADDRESS = re.compile(r"_*-?0x[0-9a-f]+")
+_BAKED = re.compile(r"inttoptr \(i64 (\d{5,}) to")
+
+
+@dataclass(slots=True)
+class RawLibrary:
+    """The modules of one code library as they were before Numba optimised them."""
+
+    label: str  # readable start of the canonical name
+    bitcodes: list[bytes]
+    identity: object  # what the content must be hashed with: method, types, edges, constants
+
+
+@dataclass(slots=True)
+class CanonicalLibrary:
+    """A library under its canonical name."""
+
+    name: str
+    text: str
+    functions: dict[str, str]  # Numba's name -> canonical name
+    slots: dict[str, tuple[str, str]]  # slot name -> (kind, Numba's name without prefix)
+    externals: set[str] = field(default_factory=set)  # functions and data defined outside of all libraries
+    uses: set[str] = field(default_factory=set)  # canonical names of functions in other libraries
+
+
+def defined_functions(bitcode: bytes) -> list[str]:
+    """Return the names of the functions that a module defines."""
+    return [function.name for function in ll.parse_bitcode(bitcode).functions if not function.is_declaration]
+
+
+def select_modules(bitcodes: Iterable[bytes], wanted: Callable[[str], bool]) -> list[bytes]:
+    """Keep the modules that define at least one function for which *wanted* holds."""
+    return [bitcode for bitcode in bitcodes if any(wanted(name) for name in defined_functions(bitcode))]
+
+
+class _Rewriter:
+    """One pass over the text of a module; see :func:`canonicalize`."""
+
+    def __init__(self, own: dict[str, str], known: dict[str, str]) -> None:
+        self.own, self.known = own, known  # function name -> placeholder; function or environment name -> canonical name
+        self.globals: dict[str, str] = {}
+        self.slots: dict[tuple[str, str], str] = {}  # (kind, Numba's name) -> placeholder
+        self.externals: set[str] = set()
+        self.uses: set[str] = set()
+        self.recursions: dict[str, tuple[str, str]] = {}  # called function -> (placeholder, canonical name)
+        self.internal: set[str] = set()
+        self._locals: dict[str, str] = {}
+        self._types: set[str] = set()
+
+    def module(self, text: str, internal: set[str]) -> str:
+        """Rewrite one module; *internal* are the names of its own constants."""
+        self.globals, self.internal = {}, internal
+        self._types = set(re.findall(r"^(%[^ ]+) = type ", text, re.MULTILINE))
+        body = text[text.index("target triple") :]
+        return _TOKEN.sub(self._token, body[body.index("\n") + 1 :])
+
+    def _token(self, match: re.Match[str]) -> str:
+        token = match.group()
+        first = token[0]
+        if first == "@":
+            found = self.globals.get(token)
+            if found is None:
+                found = self.globals[token] = "@" + _quote(self._global(token[1:].strip('"')))
+            return found
+        if first == "%":
+            return token if token in self._types else "%" + self._local(token[1:])
+        if token == "define ":
+            self._locals = {}
+            return token
+        if first == "c" and token.endswith('"'):
+            return token
+        return self._local(token[:-1]) + ":"
+
+    def _local(self, name: str) -> str:
+        found = self._locals.get(name)
+        if found is None:
+            found = self._locals[name] = f"v{len(self._locals)}"
+        return found
+
+    def _global(self, name: str) -> str:
+        if name.startswith("llvm."):
+            return name
+        if name in self.own:
+            return self.own[name]
+        if name.startswith(ENVIRONMENT):
+            return self.known.get(name) or self._slot("env", name)
+        if name in self.known:
+            self.uses.add(self.known[name])
+            return self.known[name]
+        if name.startswith(PICKLE):
+            return self._slot("obj", name.split(".")[3])
+        if name.startswith(DYNAMIC):
+            return self._slot("dyn", name[len(DYNAMIC) :])
+        if name.startswith(UNRESOLVED):
+            return self._recursion(name[len(UNRESOLVED) :])
+        if name in self.internal:
+            return name
+        if DATA_SYMBOLS.fullmatch(name):
+            self.externals.add(DATA_PREFIX + name)
+            return DATA_PREFIX + name
+        self.externals.add(name)
+        return name
+
+    def _slot(self, kind: str, key: str) -> str:
+        found = self.slots.get((kind, key))
+        if found is None:
+            found = self.slots[kind, key] = f"SELF.{kind}.{sum(known == kind for known, _ in self.slots)}"
+        return found
+
+    def _recursion(self, target: str) -> str:
+        canonical = self.own.get(target)
+        if canonical is None:
+            # mutual recursion across libraries is grouped into one library by the caller
+            raise NotRelocatable("a recursive call was left unresolved")
+        if target not in self.recursions:
+            self.recursions[target] = (f"SELF.rec.{len(self.recursions)}", canonical)
+        return self.recursions[target][0]
+
+
+def canonicalize(raw: RawLibrary, known: dict[str, str]) -> CanonicalLibrary:
+    """Return *raw* under names that follow from its content.
+
+    *known* maps the function and environment names of the libraries that it uses to their canonical names.
+    """
+    modules = [ll.parse_bitcode(bitcode) for bitcode in raw.bitcodes]
+    own: dict[str, str] = {}
+    for module in modules:
+        for function in module.functions:
+            if not function.is_declaration and function.name not in own:
+                own[function.name] = f"SELF.f{len(own)}"
+    rewriter = _Rewriter(own, known)
+    texts = []
+    for module in modules:
+        internal = {variable.name for variable in module.global_variables if not variable.is_declaration}
+        rewritten = rewriter.module(str(module), internal)
+        texts.append(_tidy(rewritten, dict(rewriter.recursions.values())))
+    joined = "\n; next module\n".join(texts)
+    if baked := _BAKED.search(joined):
+        raise NotRelocatable(f"the code holds the address {int(baked.group(1)):#x} of this process")
+    name = f"{_identifier(raw.label)}.{digest([raw.identity, joined, sorted(rewriter.uses)])[:20]}"
+    return CanonicalLibrary(
+        name=name,
+        text=_PLACEHOLDER.sub(lambda match: f'@"{name}.{match.group(1)}"', joined),
+        functions={numba_name: placeholder.replace("SELF", name, 1) for numba_name, placeholder in own.items()},
+        slots={slot.replace("SELF", name, 1): value for value, slot in rewriter.slots.items()},
+        externals=rewriter.externals,
+        uses=rewriter.uses,
+    )
+
+
+def module_texts(library_text: str) -> list[str]:
+    """Split the text of a canonical library into its modules, each of which LLVM can parse."""
+    return library_text.split("\n; next module\n")
+
+
+def _tidy(text: str, recursions: dict[str, str]) -> str:
+    """Turn definitions of per-process globals into slots, and uses of data symbols into loads from slots."""
+    lines: list[str] = []
+    declared = set(re.findall(r'^(?:declare|define) [^@]*@("[^"]*"|[\w.$-]+)', text, re.MULTILINE))
+    for line in text.split("\n"):
+        if line.startswith("@"):
+            rewritten = _tidy_global(line, recursions, declared)
+            if rewritten is not None:
+                lines.append(rewritten)
+        elif DATA_PREFIX in line:
+            lines.extend(_load_data(line, len(lines)))
+        elif line.startswith(";") or not line:
+            continue
+        else:
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _tidy_global(line: str, recursions: dict[str, str], declared: set[str]) -> str | None:
+    name, _, definition = line.partition(" = ")
+    bare = name[1:].strip('"')
+    if bare.startswith((PICKLE_DATA, "_ZN08NumbaEnv")):
+        return None
+    if bare.startswith(MISSING_ENVIRONMENT):
+        return f'{name} = internal constant [20 x i8] c"missing Environment\\00"'
+    if bare.startswith(DATA_PREFIX):
+        return f"{name} = external hidden global ptr"
+    if ".rec." in bare and bare in recursions:
+        target = _quote(recursions[bare])
+        declaration = "" if target in declared else f"declare void @{target}()\n"
+        declared.add(target)
+        return f"{declaration}{name} = internal constant ptr @{target}"
+    if re.search(r"\.(env|dyn)(\.\d+)?$", bare):
+        return f"{name} = external hidden global ptr"
+    if re.search(r"\.obj\.\d+$", bare):
+        return f"{name} = external hidden global {{ ptr, i32, ptr, ptr, i32 }}"
+    return line
+
+
+def _load_data(line: str, position: int) -> list[str]:
+    """Replace each use of a data symbol's address by a load from its slot."""
+    stripped = line.lstrip()
+    if " = phi " in stripped or stripped.startswith(("switch", "declare")) or line.startswith("!"):
+        raise NotRelocatable("the address of a data symbol is used in a place that cannot load it")
+    loads: list[str] = []
+
+    def replace(match: re.Match[str]) -> str:
+        local = f"%data{position}.{len(loads)}"
+        loads.append(f"  {local} = load ptr, ptr {match.group()}")
+        return local
+
+    rewritten = re.sub(r'@"?' + re.escape(DATA_PREFIX) + r'\w+"?', replace, line)
+    return [*loads, rewritten]
+
+
+def _quote(name: str) -> str:
+    return name if re.fullmatch(r"[-a-zA-Z$._][-a-zA-Z$._0-9]*", name) else f'"{name}"'
+
+
+def _identifier(label: str) -> str:
+    return re.sub(r"[^\w.]+", "_", _ADDRESS.sub("", label))[:80]

@@ -1,0 +1,85 @@
+"""Identity of a method: module, qualified name and the digest of its *own* definition; nothing transitive."""
+
+from __future__ import annotations
+
+import weakref
+from types import FunctionType
+from typing import Any
+
+from numba.core import types
+from numba.core.compiler import Compiler
+
+from aotnb.core.digest import code_tree, digest
+from aotnb.errors import NotRelocatable
+
+Tree = Any
+
+# own digests by dispatcher; the code object and the defaults tell when a stored digest no longer holds
+_own: weakref.WeakKeyDictionary[Any, tuple[Any, ...]] = weakref.WeakKeyDictionary()
+
+
+def method_tree(dispatcher: Any) -> list[str]:
+    """Return ``[module, qualified name, own digest]`` of a dispatcher or of a ufunc dispatcher."""
+    func = dispatcher.py_func
+    return [func.__module__ or "", func.__qualname__, own_digest(dispatcher)]
+
+
+def own_digest(dispatcher: Any) -> str:
+    """Return the digest of what the author of this one function wrote: code, defaults and jit options."""
+    func = dispatcher.py_func
+    known = _own.get(dispatcher)
+    if known is not None and known[0] is func.__code__ and known[1] is func.__defaults__ and known[2] is func.__kwdefaults__:
+        return known[3]  # type: ignore[no-any-return]
+    value = digest({**function_tree(func), **_options_tree(dispatcher)})
+    _own[dispatcher] = (func.__code__, func.__defaults__, func.__kwdefaults__, value)
+    return value
+
+
+def function_tree(func: FunctionType) -> Tree:
+    """Encode the definition of a Python function: its code and its default values."""
+    from aotnb.bridge.values import value_tree
+
+    return {
+        "code": code_tree(func.__code__),
+        "defaults": [value_tree(value) for value in func.__defaults__ or ()],
+        "kwdefaults": [[name, value_tree(value)] for name, value in sorted((func.__kwdefaults__ or {}).items())],
+    }
+
+
+def _options_tree(dispatcher: Any) -> Tree:
+    from aotnb.bridge.typecodec import encode_type
+
+    pipeline = getattr(getattr(dispatcher, "_compiler", None), "pipeline_class", Compiler)
+    if not pipeline.__module__.startswith("numba."):
+        raise NotRelocatable(f"the pipeline class {pipeline.__module__}.{pipeline.__qualname__} is not Numba's own")
+    return {
+        "options": [[name, option_tree(value)] for name, value in sorted(dispatcher.targetoptions.items())],
+        "locals": [[name, encode_type(typ)] for name, typ in sorted(dispatcher.locals.items())],
+        "pipeline": [pipeline.__module__, pipeline.__qualname__],
+    }
+
+
+def option_tree(value: Any) -> Tree:
+    """Encode the value of a jit option or of a compiler flag."""
+    from aotnb.bridge.values import deep_function_tree
+
+    if value is None or isinstance(value, bool | int | float | str):
+        return [type(value).__name__, repr(value)]
+    if isinstance(value, set | frozenset):
+        return ["set", sorted(str(item) for item in value)]
+    if isinstance(value, dict):
+        return ["dict", sorted([str(key), option_tree(item)] for key, item in value.items())]
+    if isinstance(value, tuple | list):
+        return ["list", [option_tree(item) for item in value]]
+    if isinstance(value, FunctionType):
+        return ["function", deep_function_tree(value)]
+    if isinstance(value, types.Type):
+        from aotnb.bridge.typecodec import encode_type
+
+        return ["type", encode_type(value)]
+    # Numba's option objects (FastMathOptions, ParallelOptions, InlineOptions) hold plain values only
+    if type(value).__module__.startswith("numba."):
+        slots = getattr(type(value), "__slots__", None) or sorted(vars(value))
+        names = [slots] if isinstance(slots, str) else list(slots)
+        return [type(value).__name__, [[name, option_tree(getattr(value, name, None))] for name in names if name != "__dict__"]]
+    raise NotRelocatable(f"the option value {value!r} has no encoding")

@@ -1,0 +1,41 @@
+"""Objects by name: classes, functions and modules are stored as (module, qualified name) and bound to the live object."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+from aotnb.errors import NotRelocatable
+
+
+def name_tree(obj: Any) -> list[str]:
+    """Return ``[module, qualified name]`` of *obj* if that name leads back to it, else raise :class:`NotRelocatable`."""
+    module, qualname = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None)
+    if not isinstance(module, str) or not isinstance(qualname, str):
+        raise NotRelocatable(f"{obj!r} has no module and qualified name, so no later process could find it")
+    try:
+        found = lookup(module, qualname, load=False)
+    except LookupError:
+        found = None
+    if found is not obj:
+        raise NotRelocatable(f"{module}.{qualname} does not lead to the object in use; define it at the top level of its module")
+    return [module, qualname]
+
+
+def lookup(module: str, qualname: str, *, load: bool = True) -> Any:
+    """Return the live object of that name; raise :class:`LookupError` where there is none."""
+    found = sys.modules.get(module)
+    if found is None and load:
+        try:
+            found = importlib.import_module(module)
+        except ImportError as error:
+            raise LookupError(f"module {module} cannot be imported: {error}") from None
+    if found is None:
+        raise LookupError(f"module {module} is not loaded")
+    for part in qualname.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise LookupError(f"module {module} has no {qualname}") from None
+    return found

@@ -1,0 +1,104 @@
+"""Roots of compiled code: constants of environments and pickled objects, encoded for the image and bound at load."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import llvmlite.ir as llvm_ir
+import numba
+from numba.core import serialize
+
+from aotnb.bridge.values import decode_value, is_fixed_module, value_tree
+from aotnb.core.digest import line_at, line_index
+from aotnb.errors import NotRelocatable
+
+Tree = Any
+
+
+def environment_consts(cres: Any) -> list[Tree]:
+    """Encode the Python objects that the code of a compile result reads from its environment, in order."""
+    return [value_tree(value) for value in cres.environment.consts or ()]
+
+
+def object_root(obj: Any, owners: Iterable[Any]) -> tuple[Any, Tree]:
+    """Encode an object that Numba pickled into the code; return the instance that it belongs to and the tree."""
+    owners = list(owners)
+    if _is_exception_info(obj):
+        exc, args, location = obj
+        owner, place = _location(location, owners)
+        arguments = None if args is None else [_argument(arg) for arg in args]
+        return owner, ["exception", None if exc is None else value_tree(exc), arguments, place]
+    if not owners:
+        raise NotRelocatable("a wrapper holds a pickled object")
+    return owners[0], ["value", value_tree(obj)]
+
+
+def _is_exception_info(obj: Any) -> bool:
+    return (
+        isinstance(obj, tuple)
+        and len(obj) == 3
+        and (obj[0] is None or (isinstance(obj[0], type) and issubclass(obj[0], BaseException)))
+        and (obj[1] is None or isinstance(obj[1], tuple))
+    )
+
+
+def _argument(arg: Any) -> Tree:
+    return ["runtime"] if isinstance(arg, llvm_ir.Value) else value_tree(arg)
+
+
+def _location(location: Any, owners: list[Any]) -> tuple[Any, Tree]:
+    """Encode a source location relative to the function it lies in, so that moving the function does not matter."""
+    if not owners:
+        raise NotRelocatable("a wrapper raises an exception of its own")
+    if location is None:
+        return owners[0], None
+    name, filename, line = location
+    for owner in owners:
+        code = getattr(owner.func, "__code__", None)
+        if code is not None and code.co_filename == filename and owner.template is None and owner.dispatcher is not None:
+            return owner, ["own", name, line_index(code, line)]
+    root = os.path.dirname(numba.__file__)
+    if filename.startswith(root):
+        return owners[0], ["numba", name, os.path.relpath(filename, root), line]
+    module = owners[0].module
+    if getattr(sys.modules.get(module), "__file__", None) == filename and not is_fixed_module(module):
+        return owners[0], ["module", name, module, line]
+    return owners[0], ["file", name, os.path.basename(filename), line]
+
+
+def bind_object(tree: Tree, func: Any) -> tuple[Any, bytes]:
+    """Return the live object of a root and its pickle; *func* is the function that the code belongs to, if there is one."""
+    if tree[0] == "value":
+        obj = decode_value(tree[1])
+    else:
+        _, exc, args, place = tree
+        arguments = None if args is None else tuple(_bind_argument(arg) for arg in args)
+        obj = (None if exc is None else decode_value(exc), arguments, _bind_location(place, func))
+    try:
+        return obj, serialize.dumps(obj)
+    except (pickle.PicklingError, TypeError) as error:
+        raise NotRelocatable(f"an object of the code cannot be pickled: {error}") from None
+
+
+def _bind_argument(tree: Tree) -> Any:
+    if tree == ["runtime"]:
+        return llvm_ir.Constant(llvm_ir.IntType(8).as_pointer(), None)
+    return decode_value(tree)
+
+
+def _bind_location(place: Tree, func: Any) -> Any:
+    if place is None:
+        return None
+    kind, name, *rest = place
+    if kind == "own" and func is not None:
+        code = func.__code__
+        return name, code.co_filename, line_at(code, rest[0])
+    if kind == "numba":
+        return name, os.path.join(os.path.dirname(numba.__file__), rest[0]), rest[1]
+    if kind == "module":
+        return name, getattr(sys.modules.get(rest[0]), "__file__", rest[0]), rest[1]
+    return name, str(rest[0]), int(rest[-1])

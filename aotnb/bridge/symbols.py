@@ -1,0 +1,79 @@
+"""Addresses that compiled code needs and that no ``dlopen`` could find, from one table."""
+
+from __future__ import annotations
+
+import builtins
+import ctypes
+import functools
+from typing import Any
+
+import llvmlite.binding as ll
+from numba import _dynfunc, _helperlib
+from numba.core.runtime import _nrt_python
+
+from aotnb.bridge.irtext import DATA_PREFIX
+
+PARALLEL = frozenset(
+    {
+        "numba_parallel_for", "do_scheduling_signed", "do_scheduling_unsigned", "allocate_sched", "deallocate_sched",
+        "get_num_threads", "set_num_threads", "get_thread_id", "get_parallel_chunksize", "set_parallel_chunksize", "get_sched_size",
+    }
+)  # fmt: skip
+
+
+@functools.cache
+def _helpers() -> dict[str, int]:
+    table: dict[str, int] = {}
+    for helpers in (_helperlib.c_helpers, _dynfunc.c_helpers):
+        table.update({f"numba_{name}": address for name, address in helpers.items()})
+    for name, address in _nrt_python.c_helpers.items():
+        table[name if name.startswith("_") else f"NRT_{name}"] = address
+    return table
+
+
+@functools.cache
+def _process() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
+
+
+def in_process(name: str) -> bool:
+    """Return whether the system's loader finds *name* by itself (Python's C API, libc, libm)."""
+    return hasattr(_process(), name)
+
+
+def is_helper(name: str) -> bool:
+    """Return whether *name* must be bound through a slot: Numba's helpers come first, whatever the process exports."""
+    return name.startswith(DATA_PREFIX) or name in _helpers() or name in PARALLEL or not in_process(name)
+
+
+def address_of(name: str) -> int | None:
+    """Return the address for a slot, or None if this process has none."""
+    if name.startswith(DATA_PREFIX):
+        return _data_address(name[len(DATA_PREFIX) :])
+    found = _helpers().get(name)
+    if found is not None:
+        return found
+    if name in PARALLEL:
+        launch_threads()
+    return ll.address_of_symbol(name) or None
+
+
+def launch_threads() -> None:
+    """Start Numba's threading layer, whose symbols exist only afterwards."""
+    from numba.np.ufunc.parallel import _launch_threads
+
+    _launch_threads()
+
+
+def _data_address(name: str) -> int | None:
+    if name.startswith("PyExc_"):
+        # the object itself, as Numba's JIT has it; libpython exports a pointer variable under this name
+        found: Any = getattr(builtins, name[len("PyExc_") :], None)
+        return None if found is None else id(found)
+    if name.startswith("_numba_hashsecret_"):
+        from numba.cpython.hashing import _hashsecret
+
+        for entry in _hashsecret.values():
+            if entry.symbol == name:
+                return ctypes.addressof(entry.value)
+    return ll.address_of_symbol(name) or None

@@ -1,0 +1,244 @@
+"""The closed codec of Numba types: one encoder and one decoder per class, for specializations, roots and manifests.
+
+Never ``str``, ``repr``, ``key`` or pickle of a type: those hold addresses, hide literal values, or differ between processes.
+A class that is not listed is not relocatable, and said so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from numba.core import types
+
+from aotnb.bridge.names import lookup, name_tree
+from aotnb.errors import NotRelocatable
+
+Tree = Any
+Encoder = Callable[[Any], Tree]
+
+
+class TypeDecoder:
+    """Turns trees back into types. *scope* maps the text of trees that hold live functions to the types of the call at hand."""
+
+    def __init__(self, scope: Mapping[str, types.Type] | None = None) -> None:
+        self.scope = scope or {}
+
+    def decode(self, tree: Tree) -> types.Type:
+        """Return the live type of *tree*; raise :class:`NotRelocatable` or :class:`LookupError` where there is none."""
+        from aotnb.core.digest import canonical
+
+        if tree[0] in _LIVE and (found := self.scope.get(canonical(tree))) is not None:
+            return found
+        try:
+            decoder = _DECODERS[tree[0]]
+        except KeyError:
+            raise NotRelocatable(f"type {tree[0]} can only be bound to a live argument") from None
+        return decoder(self, *tree[1:])
+
+
+def encode_type(typ: types.Type) -> Tree:
+    """Return the tree of *typ*, or raise :class:`NotRelocatable`."""
+    try:
+        encoder = _ENCODERS[type(typ)]
+    except KeyError:
+        name = f"{type(typ).__module__}.{type(typ).__qualname__}"
+        raise NotRelocatable(f"type {typ} of class {name} has no encoding") from None
+    return encoder(typ)
+
+
+def encode_types(items: Any) -> list[Tree]:
+    """Encode a sequence of types."""
+    return [encode_type(item) for item in items]
+
+
+def _value(value: Any) -> Tree:
+    from aotnb.bridge.values import value_tree
+
+    return value_tree(value)
+
+
+def _named(typ: types.Type) -> Tree:
+    """Encode a type that is a module attribute of numba.types, such as int64 or none."""
+    found = _SINGLETONS.get(typ.name)
+    if found is None or found != typ:
+        raise NotRelocatable(f"type {typ} has no public name in numba.types")
+    return ["named", typ.name]
+
+
+def _singletons() -> dict[str, types.Type]:
+    return {typ.name: typ for typ in vars(types).values() if isinstance(typ, types.Type)}
+
+
+_SINGLETONS = _singletons()
+
+
+def _dispatcher(typ: Any) -> Tree:
+    from aotnb.bridge.methods import method_tree
+
+    return ["dispatcher", method_tree(typ.dispatcher)]
+
+
+def _array(typ: Any) -> Tree:
+    return ["array", encode_type(typ.dtype), typ.ndim, typ.layout, not typ.mutable, typ.aligned]
+
+
+def _record(typ: Any) -> Tree:
+    fields = [[name, encode_type(f.type), f.offset, f.alignment, f.title] for name, f in typ.fields.items()]
+    return ["record", fields, typ.size, typ.aligned]
+
+
+def _function(typ: Any) -> Tree:
+    key = typ.typing_key
+    return ["function", _value(key)]
+
+
+def _initial(typ: Any) -> Tree:
+    return None if typ.initial_value is None else _value(typ.initial_value)
+
+
+def _enum_tree(cls: type) -> Tree:
+    return [*name_tree(cls), [[member.name, _value(member.value)] for member in cls]]  # type: ignore[attr-defined]
+
+
+def _signature(sig: Any) -> Tree:
+    return [encode_type(sig.return_type), encode_types(sig.args)]
+
+
+_ENCODERS: dict[type, Encoder] = {
+    types.Integer: _named,
+    types.Float: _named,
+    types.Complex: _named,
+    types.Boolean: _named,
+    types.NoneType: _named,
+    types.EllipsisType: _named,
+    types.UnicodeType: _named,
+    types.RawPointer: _named,
+    types.PyObject: _named,
+    types.Phantom: _named,
+    types.Undefined: _named,
+    types.RangeType: lambda t: ["range", encode_type(t.dtype)],
+    types.RangeIteratorType: lambda t: ["rangeiter", encode_type(t.dtype)],
+    types.Array: _array,
+    types.NestedArray: lambda t: ["nested", encode_type(t.dtype), list(t.shape)],
+    types.Bytes: lambda t: ["bytes", encode_type(t.dtype), t.layout],
+    types.Record: _record,
+    types.CharSeq: lambda t: ["charseq", t.count],
+    types.UnicodeCharSeq: lambda t: ["unicodecharseq", t.count],
+    types.NPDatetime: lambda t: ["datetime", t.unit],
+    types.NPTimedelta: lambda t: ["timedelta", t.unit],
+    types.UniTuple: lambda t: ["unituple", encode_type(t.dtype), t.count],
+    types.Tuple: lambda t: ["tuple", encode_types(t.types)],
+    types.StarArgTuple: lambda t: ["startuple", encode_types(t.types)],
+    types.StarArgUniTuple: lambda t: ["starunituple", encode_type(t.dtype), t.count],
+    types.NamedTuple: lambda t: ["namedtuple", encode_types(t.types), name_tree(t.instance_class), list(t.fields)],
+    types.NamedUniTuple: lambda t: ["namedunituple", encode_type(t.dtype), name_tree(t.instance_class), list(t.fields)],
+    types.NamedTupleClass: lambda t: ["namedtupleclass", name_tree(t.instance_class), list(t.instance_class._fields)],
+    types.List: lambda t: ["list", encode_type(t.dtype), t.reflected, _initial(t)],
+    types.Set: lambda t: ["set", encode_type(t.dtype), t.reflected],
+    types.ListType: lambda t: ["listtype", encode_type(t.item_type)],
+    types.DictType: lambda t: ["dicttype", encode_type(t.key_type), encode_type(t.value_type), _initial(t)],
+    types.Optional: lambda t: ["optional", encode_type(t.type)],
+    types.Omitted: lambda t: ["omitted", _value(t.value)],
+    types.IntegerLiteral: lambda t: ["literal", _value(t.literal_value)],
+    types.BooleanLiteral: lambda t: ["literal", _value(t.literal_value)],
+    types.StringLiteral: lambda t: ["literal", _value(t.literal_value)],
+    types.SliceLiteral: lambda t: ["literal", _value(t.literal_value)],
+    types.SliceType: lambda t: ["slice", t.members],
+    types.CPointer: lambda t: ["pointer", encode_type(t.dtype)],
+    types.NumberClass: lambda t: ["numberclass", encode_type(t.instance_type)],
+    types.TypeRef: lambda t: ["typeref", encode_type(t.instance_type)],
+    types.DType: lambda t: ["dtype", encode_type(t.dtype)],
+    types.EnumClass: lambda t: ["enumclass", _enum_tree(t.instance_class), encode_type(t.dtype)],
+    types.IntEnumClass: lambda t: ["intenumclass", _enum_tree(t.instance_class), encode_type(t.dtype)],
+    types.EnumMember: lambda t: ["enum", _enum_tree(t.instance_class), encode_type(t.dtype)],
+    types.IntEnumMember: lambda t: ["intenum", _enum_tree(t.instance_class), encode_type(t.dtype)],
+    types.ExceptionClass: lambda t: ["exceptionclass", name_tree(t.exc_class)],
+    types.ExceptionInstance: lambda t: ["exception", name_tree(t.exc_class)],
+    types.Module: lambda t: ["module", t.pymod.__name__],
+    types.Dispatcher: _dispatcher,
+    types.FunctionType: lambda t: ["functiontype", _signature(t.signature)],
+    types.Function: _function,
+    types.NumPyRandomBitGeneratorType: lambda t: ["bitgenerator", t.name],
+    types.NumPyRandomGeneratorType: lambda t: ["generator", t.name],
+}
+
+_LIVE = frozenset({"dispatcher", "function", "module", "generator", "bitgenerator"})
+
+
+def _decode_array(dec: TypeDecoder, dtype: Tree, ndim: int, layout: str, readonly: bool, aligned: bool) -> types.Type:
+    return types.Array(dec.decode(dtype), ndim, layout, readonly=readonly, aligned=aligned)
+
+
+def _decode_record(dec: TypeDecoder, fields: Tree, size: int, aligned: bool) -> types.Type:
+    decoded = [
+        (name, {"type": dec.decode(typ), "offset": offset, "alignment": alignment, "title": title})
+        for name, typ, offset, alignment, title in fields
+    ]
+    return types.Record(decoded, size, aligned)
+
+
+def _class(tree: Tree, fields: list[str] | None = None) -> Any:
+    cls = lookup(tree[0], tree[1])
+    if fields is not None and list(cls._fields) != fields:
+        raise LookupError(f"the fields of {tree[0]}.{tree[1]} have changed")
+    return cls
+
+
+def _enum(dec: TypeDecoder, tree: Tree) -> Any:
+    cls = lookup(tree[0], tree[1])
+    if _enum_tree(cls) != tree:
+        raise LookupError(f"the members of {tree[0]}.{tree[1]} have changed")
+    return cls
+
+
+def _decode_value(tree: Tree) -> Any:
+    from aotnb.bridge.values import decode_value
+
+    return decode_value(tree)
+
+
+def _decode_signature(dec: TypeDecoder, tree: Tree) -> Any:
+    return_type, args = tree
+    return dec.decode(return_type)(*[dec.decode(arg) for arg in args])
+
+
+_DECODERS: dict[str, Callable[..., types.Type]] = {
+    "named": lambda dec, name: _SINGLETONS[name],
+    "range": lambda dec, t: types.RangeType(dec.decode(t)),
+    "rangeiter": lambda dec, t: types.RangeIteratorType(dec.decode(t)),
+    "array": _decode_array,
+    "nested": lambda dec, t, shape: types.NestedArray(dec.decode(t), tuple(shape)),
+    "bytes": lambda dec, t, layout: types.Bytes(dec.decode(t), 1, layout),
+    "record": _decode_record,
+    "charseq": lambda dec, n: types.CharSeq(n),
+    "unicodecharseq": lambda dec, n: types.UnicodeCharSeq(n),
+    "datetime": lambda dec, unit: types.NPDatetime(unit),
+    "timedelta": lambda dec, unit: types.NPTimedelta(unit),
+    "unituple": lambda dec, t, n: types.UniTuple(dec.decode(t), n),
+    "tuple": lambda dec, ts: types.Tuple([dec.decode(t) for t in ts]),
+    "startuple": lambda dec, ts: types.StarArgTuple([dec.decode(t) for t in ts]),
+    "starunituple": lambda dec, t, n: types.StarArgUniTuple(dec.decode(t), n),
+    "namedtuple": lambda dec, ts, c, f: types.NamedTuple([dec.decode(t) for t in ts], _class(c, f)),
+    "namedunituple": lambda dec, t, c, f: types.NamedUniTuple(dec.decode(t), len(f), _class(c, f)),
+    "namedtupleclass": lambda dec, c, f: types.NamedTupleClass(_class(c, f)),
+    "list": lambda dec, t, r, i: types.List(dec.decode(t), r, None if i is None else _decode_value(i)),
+    "set": lambda dec, t, r: types.Set(dec.decode(t), r),
+    "listtype": lambda dec, t: types.ListType(dec.decode(t)),
+    "dicttype": lambda dec, k, v, i: types.DictType(dec.decode(k), dec.decode(v), None if i is None else _decode_value(i)),
+    "optional": lambda dec, t: types.Optional(dec.decode(t)),
+    "omitted": lambda dec, v: types.Omitted(_decode_value(v)),
+    "literal": lambda dec, v: types.literal(_decode_value(v)),
+    "slice": lambda dec, n: {2: types.slice2_type, 3: types.slice3_type}[n],
+    "pointer": lambda dec, t: types.CPointer(dec.decode(t)),
+    "numberclass": lambda dec, t: types.NumberClass(dec.decode(t)),
+    "typeref": lambda dec, t: types.TypeRef(dec.decode(t)),
+    "dtype": lambda dec, t: types.DType(dec.decode(t)),
+    "enumclass": lambda dec, c, t: types.EnumClass(_enum(dec, c), dec.decode(t)),
+    "intenumclass": lambda dec, c, t: types.IntEnumClass(_enum(dec, c), dec.decode(t)),
+    "enum": lambda dec, c, t: types.EnumMember(_enum(dec, c), dec.decode(t)),
+    "intenum": lambda dec, c, t: types.IntEnumMember(_enum(dec, c), dec.decode(t)),
+    "exceptionclass": lambda dec, c: types.ExceptionClass(_class(c)),
+    "exception": lambda dec, c: types.ExceptionInstance(_class(c)),
+    "functiontype": lambda dec, s: types.FunctionType(_decode_signature(dec, s)),
+}

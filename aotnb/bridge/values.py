@@ -1,0 +1,349 @@
+"""The closed codec of values that compiled code reads: digests for edges, and trees that can be turned back for roots.
+
+Each kind has a declared rule (by content, by name, or by live address); a kind without a rule raises
+:class:`~aotnb.errors.NotRelocatable`. Never guess.
+"""
+
+from __future__ import annotations
+
+import builtins
+import enum
+import sys
+from collections.abc import Callable
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, ModuleType, WrapperDescriptorType
+from typing import Any
+
+import numpy as np
+from numba.core import types
+from numba.core.dispatcher import Dispatcher
+from numba.core.extending import _Intrinsic
+from numba.np.ufunc.dufunc import DUFunc
+
+from aotnb.bridge.methods import function_tree, method_tree, own_digest
+from aotnb.bridge.names import lookup, name_tree
+from aotnb.core.digest import digest_bytes, nested_names
+from aotnb.errors import NotRelocatable
+
+Tree = Any
+
+ADDRESS_LIMIT = 10**6  # bytes; Numba takes larger global arrays, and non-contiguous ones, by address
+
+
+def value_tree(value: Any) -> Tree:
+    """Return the tree of *value*; equal trees mean that a compiler would read the same thing."""
+    for kinds, encode in _RULES:
+        if isinstance(value, kinds):
+            return encode(value)
+    if is_fixed_module(getattr(value, "__module__", None)) and is_fixed_module(type(value).__module__):
+        # such as np.dot, an object of a NumPy class that its public name leads to
+        return ["builtin", *name_tree(value)]
+    raise NotRelocatable(f"a value of type {type(value).__module__}.{type(value).__qualname__} has no encoding")
+
+
+def summary(value: Any) -> str:
+    """Describe *value* in a few words for messages."""
+    if isinstance(value, np.ndarray):
+        return f"array({value.dtype}, shape {value.shape})"
+    if isinstance(value, Dispatcher):
+        return f"jitted function {value.py_func.__module__}.{value.py_func.__qualname__}"
+    if isinstance(value, FunctionType | type):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, ModuleType):
+        return f"module {value.__name__}"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+# ---------------------------------------------------------------- rules by content
+
+
+def _scalar(value: Any) -> Tree:
+    return [type(value).__name__, repr(value)]
+
+
+def _tuple(value: tuple[Any, ...]) -> Tree:
+    if hasattr(value, "_fields"):
+        return ["namedtuple", name_tree(type(value)), list(value._fields), [value_tree(item) for item in value]]
+    if type(value) is not tuple:
+        raise NotRelocatable(f"a value of type {type(value).__qualname__} has no encoding")
+    return ["tuple", [value_tree(item) for item in value]]
+
+
+def _numpy_scalar(value: Any) -> Tree:
+    return ["npscalar", dtype_tree(value.dtype), value.tobytes().hex()]
+
+
+def dtype_tree(dtype: np.dtype[Any]) -> Tree:
+    """Encode a dtype with all that matters to compiled code: field names, offsets, titles, item size, alignment."""
+    if dtype.hasobject:
+        raise NotRelocatable(f"dtype {dtype} holds Python objects")
+    if dtype.names is None:
+        base = [dtype.str, None] if dtype.subdtype is None else [dtype_tree(dtype.subdtype[0]), list(dtype.subdtype[1])]
+        return ["dtype", *base]
+    assert dtype.fields is not None
+    fields = []
+    for name in dtype.names:
+        field = dtype.fields[name]
+        fields.append([name, dtype_tree(field[0]), field[1], field[2] if len(field) > 2 else None])
+    return ["struct", fields, dtype.itemsize, dtype.isalignedstruct]
+
+
+def _array(value: np.ndarray) -> Tree:
+    if type(value) is not np.ndarray:
+        raise NotRelocatable(f"an array of the subclass {type(value).__qualname__} has no encoding")
+    head = [dtype_tree(value.dtype), list(value.shape), value.flags.writeable, value.flags.aligned]
+    contiguous = "C" if value.flags.c_contiguous else "F" if value.flags.f_contiguous else None
+    if by_address(value):
+        # bound to the live object: content is neither stored nor compared
+        return ["livearray", *head, list(value.strides)]
+    return ["array", *head, contiguous, digest_bytes(value.tobytes(order="A"))]
+
+
+def by_address(value: Any) -> bool:
+    """Return whether Numba compiles the address of this array instead of its content."""
+    return isinstance(value, np.ndarray) and (
+        value.nbytes > ADDRESS_LIMIT or not (value.flags.c_contiguous or value.flags.f_contiguous)
+    )
+
+
+def _enum(value: enum.Enum) -> Tree:
+    return ["enum", name_tree(type(value)), value.name, value_tree(value.value)]
+
+
+# ---------------------------------------------------------------- rules by name
+
+
+def _class(value: type) -> Tree:
+    if issubclass(value, enum.Enum):
+        return ["enumclass", name_tree(value), [[member.name, value_tree(member.value)] for member in value]]
+    if hasattr(value, "_fields") and issubclass(value, tuple):
+        return ["class", *name_tree(value), list(value._fields)]
+    if type(value).__module__.startswith("numba.experimental"):
+        raise NotRelocatable(f"the jitclass {value.__qualname__} has no encoding")
+    return ["class", *name_tree(value), None]
+
+
+def _builtin(value: Any) -> Tree:
+    owner = getattr(value, "__objclass__", None)
+    if owner is not None:
+        return ["builtin", owner.__module__, value.__qualname__]
+    bound = getattr(value, "__self__", None)
+    if bound is not None and not isinstance(bound, ModuleType):
+        # such as np.random.rand, a method of the global generator: the name leads to it
+        return ["bound", type(bound).__module__, type(bound).__qualname__, value.__name__]
+    return ["builtin", value.__module__ or "builtins", value.__qualname__]
+
+
+def _module(value: ModuleType) -> Tree:
+    return ["module", value.__name__]
+
+
+# ---------------------------------------------------------------- rules for code
+
+
+def is_fixed_module(name: str | None) -> bool:
+    """Return whether the environment key fixes this module: Python's own library, Numba, llvmlite and NumPy."""
+    top = (name or "").partition(".")[0]
+    return top in _FIXED or top in sys.stdlib_module_names
+
+
+_FIXED = frozenset({"numba", "llvmlite", "numpy"})
+
+
+def is_installed_module(name: str | None) -> bool:
+    """Return whether the module lies in an installed distribution, which its version stands for."""
+    module = sys.modules.get(name or "")
+    path = getattr(module, "__file__", None) or ""
+    return "site-packages" in path or "dist-packages" in path
+
+
+def deep_function_tree(func: FunctionType, seen: set[int] | None = None) -> Tree:
+    """Encode a Python function that runs *during* compilation, with everything it may read.
+
+    Code, defaults, closure, and each global that its names reach: functions in depth, values by content, attributes of
+    modules by the names used. Of functions of installed distributions the globals are not followed: the version of the
+    distribution is an edge of its own.
+    """
+    seen = set() if seen is None else seen
+    if id(func) in seen:
+        return ["recursive", func.__module__, func.__qualname__]
+    seen.add(id(func))
+    fixed = is_fixed_module(func.__module__)
+    if fixed and "<locals>" not in func.__qualname__:
+        return ["fixed", func.__module__, func.__qualname__]
+    names = nested_names(func.__code__)
+    cells = []
+    for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=True):
+        try:
+            cells.append([name, _deep(cell.cell_contents, names, seen)])
+        except ValueError:  # the cell is still empty
+            cells.append([name, None])
+    if fixed or is_installed_module(func.__module__):
+        return ["installed", func.__module__, func.__qualname__, function_tree(func), cells]
+    reads = []
+    for name in sorted(names):
+        if name in func.__globals__:
+            reads.append([name, _deep(func.__globals__[name], names, seen)])
+        elif hasattr(builtins, name):
+            reads.append([name, ["builtin"]])
+    return ["function", func.__module__, func.__qualname__, function_tree(func), cells, reads]
+
+
+def _deep(value: Any, names: set[str], seen: set[int]) -> Tree:
+    if isinstance(value, FunctionType):
+        return deep_function_tree(value, seen)
+    if isinstance(value, Dispatcher):
+        return ["dispatcher", own_digest(value), deep_function_tree(value.py_func, seen)]
+    if isinstance(value, ModuleType):
+        if is_fixed_module(value.__name__) or is_installed_module(value.__name__) or id(value) in seen:
+            return _module(value)
+        seen.add(id(value))
+        used = sorted(name for name in names if name in vars(value))
+        return ["module", value.__name__, [[name, _deep(vars(value)[name], names, seen)] for name in used]]
+    if isinstance(value, _Intrinsic):
+        return ["intrinsic", deep_function_tree(value._defn, seen)]
+    try:
+        return value_tree(value)
+    except NotRelocatable:
+        if is_fixed_module(type(value).__module__):
+            # a helper object of Numba or of Python's library, such as a logger or a type registry
+            return ["object", type(value).__module__, type(value).__qualname__]
+        raise
+
+
+def _function(value: FunctionType) -> Tree:
+    return deep_function_tree(value)
+
+
+def _dispatcher(value: Dispatcher) -> Tree:
+    tree = ["dispatcher", method_tree(value)]
+    if value.targetoptions.get("inline", "never") != "never":
+        # inlined into the caller's own IR: its closure is read by the caller
+        tree.append(deep_function_tree(value.py_func))
+    return tree
+
+
+def _dufunc(value: DUFunc) -> Tree:
+    return ["dufunc", method_tree(value._dispatcher), str(value.identity)]
+
+
+def _ufunc(value: np.ufunc) -> Tree:
+    for module in (np, sys.modules.get("scipy.special")):
+        if module is not None and getattr(module, value.__name__, None) is value:
+            return ["ufunc", module.__name__, value.__name__]
+    raise NotRelocatable(f"the ufunc {value.__name__} is not a public ufunc of NumPy")
+
+
+def _numba_type(value: types.Type) -> Tree:
+    from aotnb.bridge.typecodec import encode_type
+
+    return ["type", encode_type(value)]
+
+
+def _intrinsic(value: _Intrinsic) -> Tree:
+    return ["intrinsic", deep_function_tree(value._defn)]
+
+
+def _slice(value: slice) -> Tree:
+    return ["slice", [value_tree(item) for item in (value.start, value.stop, value.step)]]
+
+
+_RULES: list[tuple[Any, Callable[[Any], Tree]]] = [
+    (enum.Enum, _enum),
+    (np.generic, _numpy_scalar),
+    ((type(None), type(Ellipsis), bool, int, float, complex, str, bytes), _scalar),
+    (tuple, _tuple),
+    (slice, _slice),
+    (np.ndarray, _array),
+    (np.dtype, dtype_tree),
+    (ModuleType, _module),
+    (Dispatcher, _dispatcher),
+    (DUFunc, _dufunc),
+    (np.ufunc, _ufunc),
+    (_Intrinsic, _intrinsic),
+    (types.Type, _numba_type),
+    (type, _class),
+    (FunctionType, _function),
+    ((BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType), _builtin),
+]
+
+
+# ---------------------------------------------------------------- back to objects
+
+
+def decode_value(tree: Tree) -> Any:
+    """Return the live object of a tree whose rule stores content or a name; the rest can only be compared."""
+    try:
+        decoder = _DECODERS[tree[0]]
+    except KeyError:
+        raise NotRelocatable(f"a root of kind {tree[0]} cannot be rebuilt") from None
+    return decoder(*tree[1:])
+
+
+def decode_dtype(tree: Tree) -> np.dtype[Any]:
+    """Rebuild the dtype of :func:`dtype_tree`."""
+    if tree[0] == "dtype":
+        base, shape = tree[1:]
+        return np.dtype(base) if shape is None else np.dtype((decode_dtype(base), tuple(shape)))
+    fields, itemsize, aligned = tree[1:]
+    spec: dict[str, Any] = {
+        "names": [f[0] for f in fields],
+        "formats": [decode_dtype(f[1]) for f in fields],
+        "offsets": [f[2] for f in fields],
+        "itemsize": itemsize,
+    }
+    if any(f[3] is not None for f in fields):
+        spec["titles"] = [f[3] for f in fields]
+    return np.dtype(spec, align=aligned)
+
+
+def _decode_float(text: str) -> float:
+    return float(text)
+
+
+def _decode_complex(text: str) -> complex:
+    return complex(text)
+
+
+def _decode_namedtuple(name: Tree, fields: list[str], items: Tree) -> Any:
+    return lookup(*name)(*[decode_value(item) for item in items])
+
+
+def _decode_enum(name: Tree, member: str, _value: Tree) -> Any:
+    return lookup(*name)[member]
+
+
+def _decode_type(tree: Tree) -> Any:
+    from aotnb.bridge.typecodec import TypeDecoder
+
+    return TypeDecoder().decode(tree)
+
+
+_DECODERS: dict[str, Callable[..., Any]] = {
+    "NoneType": lambda text: None,
+    "ellipsis": lambda text: Ellipsis,
+    "bool": lambda text: text == "True",
+    "int": lambda text: int(text),
+    "float": _decode_float,
+    "complex": _decode_complex,
+    "str": lambda text: _literal(text),
+    "bytes": lambda text: _literal(text),
+    "tuple": lambda items: tuple(decode_value(item) for item in items),
+    "namedtuple": _decode_namedtuple,
+    "slice": lambda items: slice(*[decode_value(item) for item in items]),
+    "npscalar": lambda dtype, data: np.frombuffer(bytes.fromhex(data), decode_dtype(dtype))[0],
+    "dtype": lambda *tree: decode_dtype(["dtype", *tree]),
+    "struct": lambda *tree: decode_dtype(["struct", *tree]),
+    "enum": _decode_enum,
+    "enumclass": lambda name, members: lookup(*name),
+    "class": lambda module, qualname, fields: lookup(module, qualname),
+    "builtin": lambda module, qualname: lookup(module, qualname),
+    "module": lambda name, *rest: sys.modules[name],
+    "type": _decode_type,
+}
+
+
+def _literal(text: str) -> Any:
+    import ast
+
+    return ast.literal_eval(text)

@@ -1,0 +1,1 @@
+"""From recorded code instances to an image. Imports core, bridge, image and trace."""

@@ -1,0 +1,438 @@
+"""What to save: from live code instances to a manifest and canonical libraries, with a reason for each one left out."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aotnb.bridge import inspect as numba_facts
+from aotnb.bridge.environment import host_cpu, process_tree
+from aotnb.bridge.inspect import dispatchers_in_type, dispatchers_in_value
+from aotnb.bridge.irtext import CanonicalLibrary, RawLibrary, canonicalize
+from aotnb.bridge.libraries import LibraryFacts, library_facts
+from aotnb.bridge.methods import method_tree
+from aotnb.bridge.roots import environment_consts, object_root
+from aotnb.bridge.typecodec import encode_type, encode_types
+from aotnb.bridge.values import by_address, deep_function_tree, is_fixed_module
+from aotnb.building.manifest import ManifestBuilder
+from aotnb.core.digest import digest
+from aotnb.core.records import Dropped
+from aotnb.errors import NotRelocatable
+from aotnb.image.model import CodeInstance, Edge, Library, Manifest
+from aotnb.tracing.instance import Instance, Read
+from aotnb.tracing.recorder import Recorder
+
+
+@dataclass(slots=True)
+class Plan:
+    """What will be built: the manifest, the libraries by name, and what was left out."""
+
+    manifest: Manifest
+    libraries: dict[str, Library]
+    dropped: list[Dropped]
+
+
+@dataclass(slots=True)
+class _Group:
+    """Libraries that call each other in a circle, or just one library: they get one canonical name."""
+
+    members: list[LibraryFacts]
+    uses: set[int] = field(default_factory=set)
+    canonical: CanonicalLibrary | None = None
+    problem: NotRelocatable | None = None
+
+
+class Planner:
+    """Turns instances of a recorder into a :class:`Plan`."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.builder = ManifestBuilder()
+        self.dropped: list[Dropped] = []
+        self._instances: dict[int, int] = {}  # id of a live instance -> index in the manifest
+        self._owner: dict[int, Instance] = {id(i.result.library): i for i in recorder.instances if i.result is not None}
+        self._groups: dict[int, _Group] = {}  # id of a library -> its group
+        self._facts: dict[int, LibraryFacts] = {}
+        self._known: dict[str, str] = {}  # Numba's function and environment names -> canonical names
+
+    def plan(self, instances: Iterable[Instance]) -> Plan:
+        """Plan an image with the entries among *instances*."""
+        for instance in instances:
+            if not instance.python_called or instance.from_image is not None:
+                continue
+            if instance.literals is not None:
+                self._guard(instance, self._add_outcome)
+            elif instance.result is not None:
+                self._guard(instance, self._add_entry)
+        process, (cpu, features) = process_tree(), host_cpu()
+        for name, functions in numba_facts.external_overloads().items():
+            digests = [digest(deep_function_tree(function)) for function in functions]
+            self.builder.overloads[name] = digests
+        rows = [{f: getattr(d, f) for f in ("function", "module", "signature", "reason", "detail")} for d in self.dropped]
+        manifest = self.builder.finish(process, cpu, features, rows)
+        return Plan(manifest, dict(sorted(self.builder.libraries.items())), self.dropped)
+
+    def _guard(self, instance: Instance, add: Any) -> None:
+        problem = first_problem(instance)
+        try:
+            if problem is None:
+                add(instance)
+        except NotRelocatable as error:
+            problem = ("not_relocatable", str(error))
+        if problem is not None:
+            self.dropped.append(Dropped(instance.qualname, instance.module, instance.signature, *problem))
+
+    # ------------------------------------------------------------ instances
+
+    def _add_entry(self, instance: Instance) -> None:
+        linked = self._linked(instance.result.library)
+        for library, _, _ in instance.wrappers.values():
+            linked |= self._linked(library)
+        groups = self._canonicalize(linked)
+        for group in groups:
+            if group.problem is not None:
+                raise group.problem
+        index = self._add_instance(instance)
+        self.builder.instances[index].entry = True
+        self._add_libraries(groups)
+
+    def _add_outcome(self, instance: Instance) -> None:
+        """Save that this signature asks for literal arguments."""
+        index = self._add_instance(instance)
+        record = self.builder.instances[index]
+        record.entry, record.literals = True, sorted(instance.literals or ())
+
+    def _add_instance(self, instance: Instance) -> int:
+        known = self._instances.get(id(instance))
+        if known is not None:
+            return known
+        record = self._describe(instance)
+        index = self._instances[id(instance)] = self.builder.reserve(record)
+        for callee, path in self._callees(instance):
+            record.callees.append([self._add_instance(callee), path])
+        self.builder.switches[instance.config] = instance.switches
+        self.builder.seal(index)
+        return index
+
+    def _describe(self, instance: Instance) -> CodeInstance:
+        named = instance.dispatcher is not None and instance.template is None
+        method = method_tree(instance.dispatcher) if named else [instance.module, instance.qualname, ""]
+        table = ":".join(method)
+        args = encode_types(instance.args) if named else []
+        explicit = None if instance.return_type is None or not named else encode_type(instance.return_type)
+        flags = digest(numba_facts.flags_tree(instance.flags))
+        result = instance.result
+        returned = None if result is None or not named else encode_type(result.signature.return_type)
+        consts = [] if result is None else environment_consts(result)
+        group = None if result is None else self._groups.get(id(result.library))
+        library = group.canonical if group is not None else None
+        root = functools.partial(self.builder.root, table)
+        return CodeInstance(
+            id="",
+            module=method[0],
+            qualname=method[1] if named else _stable(method[1]),
+            method=method[2],
+            kind=instance.kind,
+            key=question_key(instance.kind, method, args, explicit, flags, instance.config) if named else "",
+            args=[root(tree) for tree in args],
+            return_type=None if returned is None else root(returned),
+            explicit_return=None if explicit is None else root(explicit),
+            flags=flags,
+            config=instance.config,
+            signature=_stable(instance.signature),
+            library="" if library is None else library.name,
+            symbols={} if library is None else self._symbols(instance, library),
+            edges=self._edges(instance, named),
+            callees=[],
+            consts=[root(tree) for tree in consts],
+            globals_module=getattr(instance.func, "__globals__", {}).get("__name__") or "",
+            resolved=sorted({self.builder.name(numba_facts.key_name(key)) for key in instance.resolved}),
+            entry=False,
+            seconds=0.0,
+            parallel=bool(result is not None and result.reload_init),
+            extra=self._wrapper_extra(instance),
+        )
+
+    def _symbols(self, instance: Instance, library: CanonicalLibrary) -> dict[str, str]:
+        fndesc = instance.result.fndesc
+        names = {"native": fndesc.llvm_func_name, "python": fndesc.llvm_cpython_wrapper_name, "c": fndesc.llvm_cfunc_wrapper_name}
+        found = {kind: library.functions[name] for kind, name in names.items() if name in library.functions}
+        for kind, (wrapper, name, _) in instance.wrappers.items():
+            group = self._groups[id(wrapper)]
+            assert group.canonical is not None
+            found[kind] = group.canonical.functions[name]
+        return found
+
+    def _wrapper_extra(self, instance: Instance) -> Any:
+        extra = {}
+        for kind, (_, _, detail) in instance.wrappers.items():
+            if kind == "ufunc":
+                extra[kind] = [encode_types(detail.args), encode_type(detail.return_type)]
+            else:
+                extra[kind] = [[list(dims) for dims in side] for side in detail]
+        return extra or None
+
+    def _callees(self, instance: Instance) -> list[tuple[Instance, Any]]:
+        found = [(callee.instance, callee_path(instance, callee.instance)) for callee in instance.callees]
+        known = {id(callee) for callee, _ in found}
+        if instance.result is not None:
+            for library in library_facts(instance.result.library).links:
+                owner = self._owner.get(id(library))
+                if owner is not None and owner is not instance and id(owner) not in known:
+                    known.add(id(owner))
+                    found.append((owner, callee_path(instance, owner)))
+        return found
+
+    def _edges(self, instance: Instance, named: bool) -> list[Edge]:
+        edges = []
+        for read in instance.reads.values():
+            where = "own" if named and read.own else read.module
+            if where is None or (where != "own" and is_fixed_module(where)) or (instance.template is not None and read.kind == "free"):
+                continue
+            edges.append(Edge(read.kind, where, read.name, read.digest, _stable(read.summary)))
+        for func in instance.templates.values():
+            edges.append(Edge("overload", func.__module__, func.__qualname__, digest(deep_function_tree(func)), func.__name__))
+        for name, content in instance.overload_sets.items():
+            edges.append(Edge("overload_set", "own", name, content, f"overloads of {name}"))
+        for name in {instance.module, *(func.__module__ for func in instance.templates.values())}:
+            for dist, version in distributions_of(name):
+                edges.append(Edge("version", "own", dist, version, version))
+        return edges
+
+    # ------------------------------------------------------------ libraries
+
+    def _linked(self, library: Any) -> set[int]:
+        """Return the ids of the libraries that *library* links, itself included."""
+        seen: set[int] = set()
+        stack = [library]
+        while stack:
+            current = stack.pop()
+            if id(current) in seen or numba_facts.is_runtime_library(current):
+                continue
+            seen.add(id(current))
+            if id(current) not in self._facts:
+                facts = self._facts[id(current)] = library_facts(current, self._wants_python(current))
+                if facts.missing:
+                    raise NotRelocatable(f"{facts.name} was compiled before aotnb was loaded; load aotnb earlier and trace again")
+            stack.extend(self._facts[id(current)].links)
+            stack.extend(self._recursive_targets(self._facts[id(current)]))
+        return seen
+
+    def _recursive_targets(self, facts: LibraryFacts) -> list[Any]:
+        by_symbol = {i.result.fndesc.llvm_func_name: i.result.library for i in self.recorder.instances if i.result is not None}
+        return [by_symbol[name] for name in facts.unresolved if name in by_symbol]
+
+    def _wants_python(self, library: Any) -> bool:
+        owner = self._owner.get(id(library))
+        return owner is not None and owner.python_called
+
+    def _canonicalize(self, linked: set[int]) -> list[_Group]:
+        groups = []
+        for members in _circles({key: self._uses(key) for key in linked}):
+            group = self._groups.get(members[0])
+            if group is None:
+                group = _Group([self._facts[key] for key in sorted(members, key=lambda k: self._facts[k].name)])
+                for key in members:
+                    self._groups[key] = group
+                self._name(group)
+            groups.append(group)
+        return groups
+
+    def _uses(self, key: int) -> list[int]:
+        facts = self._facts[key]
+        targets = [*facts.links, *self._recursive_targets(facts)]
+        return [id(lib) for lib in targets if not numba_facts.is_runtime_library(lib)]
+
+    def _name(self, group: _Group) -> None:
+        owners = [owner for facts in group.members if (owner := self._owner.get(id(facts.library))) is not None]
+        owners.sort(key=lambda owner: owner.qualname)
+        try:
+            identity = [self._identity(owner) for owner in owners]
+            label = owners[0].module + "." + owners[0].qualname if owners else "wrapper"
+            raw = RawLibrary(label, [bitcode for facts in group.members for bitcode in facts.bitcodes], identity)
+            group.canonical = canonicalize(raw, self._known)
+        except NotRelocatable as error:
+            group.problem = error
+            return
+        self._known.update(group.canonical.functions)
+        for slot, (kind, key) in group.canonical.slots.items():
+            if kind == "env":
+                self._known[key] = slot
+
+    def _identity(self, owner: Instance) -> Any:
+        """Return what tells apart two libraries with the same text: whose environment and whose objects they use."""
+        return [
+            owner.module,
+            _stable(owner.qualname),
+            method_tree(owner.dispatcher)[2] if owner.dispatcher is not None and owner.template is None else "",
+            environment_consts(owner.result),
+            sorted((read.kind, read.name, read.digest) for read in owner.reads.values() if read.kind == "free" or read.own),
+        ]
+
+    def _add_libraries(self, groups: list[_Group]) -> None:
+        for group in groups:
+            library = group.canonical
+            assert library is not None
+            if library.name in self.builder.libraries:
+                continue
+            owners = [owner for facts in group.members if (owner := self._owner.get(id(facts.library))) is not None]
+            slots = {slot: self._slot(kind, key, owners) for slot, (kind, key) in sorted(library.slots.items())}
+            uses = sorted({name for name in self._library_uses(group) if name != library.name})
+            self.builder.libraries[library.name] = Library(library.name, library.text, slots, sorted(library.externals), uses)
+
+    def _library_uses(self, group: _Group) -> Iterable[str]:
+        for facts in group.members:
+            for key in self._uses(id(facts.library)):
+                used = self._groups[key].canonical
+                assert used is not None
+                yield used.name
+
+    def _slot(self, kind: str, key: str, owners: list[Instance]) -> list[Any]:
+        if kind == "env":
+            for owner in self._owner.values():
+                if owner.result.fndesc.env_name == key and id(owner) in self._instances:
+                    return ["env", self._instances[id(owner)], -1]
+            return ["env", -1, -1]
+        if kind == "obj":
+            owner, tree = object_root(self.recorder.serialized_objects[key], owners)
+        else:
+            owner, tree = address_root(int(key, 16), owners)
+        index = self._instances.get(id(owner), -1)
+        if index < 0:
+            raise NotRelocatable("a constant of a function that is not part of the image")
+        record = self.builder.instances[index]
+        return [kind, index, self.builder.root(f"{record.module}:{record.qualname}:{record.method}", tree)]
+
+
+def question_key(kind: str, method: list[str], args: list[Any], explicit_return: Any, flags: str, config: str) -> str:
+    """Return the digest that a question to a dispatcher and its stored answer share."""
+    return digest([kind, method, args, explicit_return, flags, config])
+
+
+def first_problem(instance: Instance, seen: set[int] | None = None) -> tuple[str, str] | None:
+    """Return the first reason, here or in what it depends on, why an instance cannot be saved."""
+    seen = set() if seen is None else seen
+    seen.add(id(instance))
+    for reason, detail in instance.problems:
+        return reason, detail
+    for callee in instance.callees:
+        if id(callee.instance) not in seen and (problem := first_problem(callee.instance, seen)) is not None:
+            return problem[0], f"its callee {callee.instance.module}.{callee.instance.qualname}: {problem[1]}"
+    return None
+
+
+def callee_path(caller: Instance, callee: Instance) -> Any:
+    """Return how the live function of *caller* leads to the dispatcher of *callee*; None for the compiler's own functions."""
+    if callee.dispatcher is None or callee.template is not None:
+        return None
+    path = dispatcher_path(caller, callee.dispatcher)
+    if path is None and not is_fixed_module(callee.module):
+        raise NotRelocatable(f"no name in {caller.qualname} leads to the function {callee.module}.{callee.qualname} that it calls")
+    return path
+
+
+def dispatcher_path(caller: Instance, dispatcher: Any) -> Any:
+    """Return the path to a dispatcher that *caller* read or was given, or None."""
+    for read in caller.reads.values():
+        for positions, found in dispatchers_in_value(read.value):
+            if found is dispatcher:
+                return [read.kind, "own" if read.own else read.module, read.name, positions]
+    for number, arg in enumerate(caller.args):
+        for positions, found in dispatchers_in_type(arg):
+            if found is dispatcher:
+                return ["arg", "own", str(number), positions]
+    func = dispatcher.py_func
+    if numba_facts.absolute(func.__module__, func.__qualname__) is dispatcher:
+        return ["absolute", func.__module__, func.__qualname__, []]
+    return None
+
+
+def address_root(address: int, owners: list[Instance]) -> tuple[Instance, Any]:
+    """Return the owner of an address in its code and the recipe that finds the same thing in another process."""
+    for owner in owners:
+        if address not in owner.addresses:
+            continue
+        for callee in (c.instance for c in owner.callees):
+            if callee.dispatcher is not None and id(callee.dispatcher) == address:
+                path = dispatcher_path(owner, callee.dispatcher)
+                if path is not None:
+                    return owner, ["live", "object", path]
+        for read in owner.reads.values():
+            if (what := _points_at(address, read)) is not None:
+                return owner, ["live", what, [read.kind, "own" if read.own else read.module, read.name, []]]
+        return owner, ["unknown", owner.addresses[address]]
+    raise NotRelocatable("the code holds an address of unknown origin")
+
+
+def _points_at(address: int, read: Read) -> str | None:
+    if id(read.value) == address:
+        return "object"
+    if by_address(read.value) and read.value.ctypes.data == address:
+        return "data"
+    return None
+
+
+@functools.cache
+def _packages() -> Any:
+    return importlib.metadata.packages_distributions()
+
+
+def distributions_of(module: str | None) -> list[tuple[str, str]]:
+    """Return (name, version) of the installed distributions that a module belongs to."""
+    top = (module or "").partition(".")[0]
+    if not top or is_fixed_module(top) or top == "__main__":
+        return []
+    return sorted({(name, importlib.metadata.version(name)) for name in _packages().get(top, ())})
+
+
+def _stable(text: str) -> str:
+    """Take addresses out of a text that only people read."""
+    import re
+
+    return re.sub(r"0x[0-9a-f]+", "0x", text)
+
+
+def _circles(graph: dict[int, list[int]]) -> list[list[int]]:
+    """Return the strongly connected components of *graph*, callees first (Tarjan's algorithm, without recursion)."""
+    order: dict[int, int] = {}
+    low: dict[int, int] = {}
+    stack: list[int] = []
+    on_stack: set[int] = set()
+    found: list[list[int]] = []
+    for start in graph:
+        if start in order:
+            continue
+        work = [(start, iter(graph[start]))]
+        order[start] = low[start] = len(order)
+        stack.append(start)
+        on_stack.add(start)
+        while work:
+            node, successors = work[-1]
+            for successor in successors:
+                if successor not in graph:
+                    continue
+                if successor not in order:
+                    order[successor] = low[successor] = len(order)
+                    stack.append(successor)
+                    on_stack.add(successor)
+                    work.append((successor, iter(graph[successor])))
+                    break
+                if successor in on_stack:
+                    low[node] = min(low[node], order[successor])
+            else:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                if low[node] == order[node]:
+                    members = []
+                    while True:
+                        member = stack.pop()
+                        on_stack.discard(member)
+                        members.append(member)
+                        if member == node:
+                            break
+                    found.append(members)
+    return found

@@ -1,0 +1,72 @@
+"""The grain of object code: an entry with what only it reaches; what several entries share is a unit of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aotnb.image.model import Library, Manifest
+
+
+@dataclass(slots=True)
+class Unit:
+    """Libraries that are compiled into one object, and those of other units that it may inline."""
+
+    libraries: list[str]
+    available: list[str]
+    exported: frozenset[str]
+
+
+def closure(libraries: dict[str, Library], starts: list[str]) -> list[str]:
+    """Return the names of all libraries that *starts* use, themselves included, sorted."""
+    seen: set[str] = set()
+    stack = list(starts)
+    while stack:
+        name = stack.pop()
+        if name not in seen:
+            seen.add(name)
+            stack.extend(libraries[name].uses)
+    return sorted(seen)
+
+
+def entry_symbols(manifest: Manifest) -> list[str]:
+    """Return the functions that the loader binds, sorted: of each entry all but the native function, which only callers use."""
+    return sorted({name for i in manifest.instances if i.entry for kind, name in i.symbols.items() if kind not in ("native", "c")})
+
+
+def library_of(symbol: str) -> str:
+    """Return the library that defines a canonical function name."""
+    return symbol.rpartition(".")[0]
+
+
+def plan_units(manifest: Manifest, libraries: dict[str, Library], *, merged: bool = False) -> list[Unit]:
+    """Split the libraries of an image into units; *merged* puts all into one (for comparison)."""
+    symbols = entry_symbols(manifest)
+    reached_by: dict[str, set[str]] = {name: set() for name in libraries}
+    for symbol in symbols:
+        for name in closure(libraries, [library_of(symbol)]):
+            reached_by[name].add("" if merged else _entry_of(symbol, manifest))
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name in sorted(libraries):
+        if reached_by[name]:
+            groups.setdefault(tuple(sorted(reached_by[name])), []).append(name)
+    owner = {name: number for number, group in enumerate(groups.values()) for name in group}
+    called_from_outside = {used for name in owner for used in libraries[name].uses if owner[used] != owner[name]}
+    units = []
+    for number, group in enumerate(groups.values()):
+        inside = set(group)
+        available = [name for name in closure(libraries, group) if name not in inside]
+        exported = {s for s in symbols if owner[library_of(s)] == number}
+        exported |= {f for name in group if name in called_from_outside for f in _functions(libraries[name])}
+        units.append(Unit(group, available, frozenset(exported)))
+    return units
+
+
+def _entry_of(symbol: str, manifest: Manifest) -> str:
+    return next(i.id for i in manifest.instances if i.entry and symbol in i.symbols.values())
+
+
+def _functions(library: Library) -> list[str]:
+    """Return the functions of *library* that other libraries may call."""
+    import re
+
+    return re.findall(rf'^define (?!internal|private)[^@]*@"?({re.escape(library.name)}\.f\d+)"?\(', library.text, re.MULTILINE)

@@ -1,0 +1,1 @@
+"""The pure model: methods, roots, edges, digests. Standard library only."""

@@ -1,0 +1,94 @@
+"""Canonical digests of plain data and of code objects. Standard library only.
+
+A digest never depends on the file name, on line numbers, on object identity or on the hash seed of the process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from types import CodeType
+from typing import Any
+
+
+def canonical(tree: Any) -> str:
+    """Return the one JSON text of *tree* (lists, strings, integers, booleans, None, and dictionaries with string keys)."""
+    return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def digest(tree: Any) -> str:
+    """Return the 32 hexadecimal digits that stand for *tree* everywhere."""
+    return hashlib.sha256(canonical(tree).encode()).hexdigest()[:32]
+
+
+def digest_bytes(data: bytes | memoryview) -> str:
+    """Return the digest of raw bytes."""
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def constant_tree(value: Any) -> Any:
+    """Encode a constant that the Python compiler may put into a code object.
+
+    The type is part of the encoding: ``1``, ``1.0`` and ``True`` compile to different machine code.
+    """
+    if value is None or value is Ellipsis:
+        return [repr(value)]
+    if isinstance(value, bool | int | float | complex):
+        # repr of floats round-trips and tells -0.0 from 0.0
+        return [type(value).__name__, repr(value)]
+    if isinstance(value, str):
+        return ["str", value]
+    if isinstance(value, bytes):
+        return ["bytes", value.hex()]
+    if isinstance(value, tuple):
+        return ["tuple", [constant_tree(item) for item in value]]
+    if isinstance(value, frozenset):
+        return ["frozenset", sorted(canonical(constant_tree(item)) for item in value)]
+    if isinstance(value, CodeType):
+        return ["code", code_tree(value)]
+    raise TypeError(f"a code object holds a constant of type {type(value).__name__}, which Python does not produce")
+
+
+def code_tree(code: CodeType) -> Any:
+    """Encode what a code object does: instructions, constants and names, but neither file name nor line numbers."""
+    return {
+        "code": code.co_code.hex(),
+        "consts": [constant_tree(const) for const in code.co_consts],
+        "names": list(code.co_names),
+        "varnames": list(code.co_varnames),
+        "freevars": list(code.co_freevars),
+        "cellvars": list(code.co_cellvars),
+        "flags": code.co_flags,
+        "args": [code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount],
+        "exceptions": getattr(code, "co_exceptiontable", b"").hex(),
+    }
+
+
+def nested_names(code: CodeType) -> set[str]:
+    """Return every name that *code* or a function nested in it may look up as a global or an attribute."""
+    names = set(code.co_names)
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            names |= nested_names(const)
+    return names
+
+
+def line_index(code: CodeType, line: int) -> int:
+    """Return the position of *line* among the distinct lines of *code*, so that blank lines and moves do not matter."""
+    lines = _lines(code)
+    return max((index for index, known in enumerate(lines) if known <= line), default=0)
+
+
+def line_at(code: CodeType, index: int) -> int:
+    """Return the line number that has position *index* in *code*; the inverse of :func:`line_index`."""
+    lines = _lines(code)
+    return lines[min(index, len(lines) - 1)]
+
+
+def _lines(code: CodeType) -> list[int]:
+    lines = {code.co_firstlineno}
+    lines.update(line for _, _, line in code.co_lines() if line is not None)
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            lines.update(_lines(const))
+    return sorted(lines)

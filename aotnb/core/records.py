@@ -1,0 +1,111 @@
+"""Frozen records that travel upward: renderers and faces only read them. Standard library only.
+
+Glossary: *compilation* = one run of Numba's pipeline; *entry* = code of one specialization in an image;
+*miss* = a question to the loaded images that ended in the JIT.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """One compilation seen by the recorder.
+
+    ``timings`` holds seconds by stage, as far as Numba reports them; ``seconds`` includes nested compilations and
+    ``own_seconds`` does not. ``reason`` is the code that says why it cannot be saved (None = it will be saved).
+    """
+
+    index: int
+    function: str
+    module: str
+    signature: str
+    kind: str  # "function", "overload", "ufunc", "gufunc", "cfunc", "parfor", "internal"
+    depth: int  # 0 = asked for by Python, else the nesting
+    parent: int | None
+    seconds: float
+    own_seconds: float
+    timings: dict[str, float] = field(default_factory=dict)
+    new_roots: int = 0
+    roots_total: int = 0
+    saveable: bool = True
+    reason: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """Why a call was not served from an image: reason code and one sentence."""
+
+    function: str
+    module: str
+    signature: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A compilation that a save left out, with the reason code and one sentence."""
+
+    function: str
+    module: str
+    signature: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaveReport:
+    """What ``save`` wrote. ``size`` in bytes; ``timings`` in seconds by stage."""
+
+    path: str
+    image_id: str
+    entries: int
+    code_instances: int
+    units: int
+    dropped: tuple[Dropped, ...]
+    size: int
+    linker: str  # "cc", "ld.lld" or "in-process"
+    target: str  # CPU name
+    seconds: float
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What ``load`` mapped. ``jit_seconds`` = compile time that the entries took when they were traced."""
+
+    path: str
+    image_id: str
+    entries: int
+    functions: int
+    linked: str  # "dlopen" or "in-process"
+    target: str
+    milliseconds: float
+    jit_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One call answered from an image instead of the JIT."""
+
+    function: str
+    module: str
+    signature: str
+    image_id: str
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """State of aotnb in this process."""
+
+    active: bool
+    numba: str
+    llvmlite: str
+    images: tuple[LoadReport, ...]
+    compilations: int
+    served: tuple[Served, ...]
+    misses: tuple[Miss, ...]

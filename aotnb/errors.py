@@ -1,0 +1,49 @@
+"""Every error that aotnb raises, each one clear sentence: what was wrong, what was expected, what to do.
+
+Imports nothing. Magics and the command line show ``str(error)`` without a traceback.
+"""
+
+from __future__ import annotations
+
+
+class AotError(Exception):
+    """Base of all errors raised by aotnb."""
+
+
+class UnsupportedNumba(AotError):
+    """The installed Numba or llvmlite lacks something that the bridge relies on."""
+
+
+class TraceError(AotError):
+    """A trace was used in a way that cannot work (nested, empty, closed)."""
+
+
+class BuildError(AotError):
+    """An image could not be built; nothing was written."""
+
+
+class LinkError(BuildError):
+    """The chosen linker failed or is missing."""
+
+
+class ImageRejected(AotError):
+    """An image file was refused before any of it was mapped or run.
+
+    Attributes
+    ----------
+    reason : str
+        One of the documented reason codes (``missing_file``, ``malformed``, ``format_version``, ``checksum``,
+        ``untrusted``, ``version_changed``, ``cpu_mismatch``, ``symbol_missing``).
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class NotRelocatable(AotError):
+    """A value or a type has no encoding in the closed codec, so code that holds it is not saved."""
+
+
+class VerifyMismatch(AotError):
+    """``AOTNB_VERIFY=1`` found stored code that differs from a fresh compilation: a missing edge, please report it."""

@@ -1,0 +1,136 @@
+"""Read an image without running any of its code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from aotnb.errors import AotError, ImageRejected
+from aotnb.image.format import PARTS, ImageFile
+from aotnb.image.model import FORMAT_VERSION, CodeInstance, instance_from, method_key
+from aotnb.image.trust import user_key
+
+
+class ImageReader:
+    """Typed access to the parts of an image; each part is decoded when it is first asked for."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.file = ImageFile(Path(path))
+        self.index: dict[str, Any] = json.loads(bytes(self.file.part("index")))
+        self.image_id: str = self.index["image_id"]
+        self._instances: dict[int, CodeInstance] = {}
+        self._roots: dict[str, list[Any]] = {}
+
+    def instance(self, number: int) -> CodeInstance:
+        """Return code instance *number*."""
+        found = self._instances.get(number)
+        if found is None:
+            offset, length = self.index["instances"][number]
+            found = instance_from(json.loads(bytes(self.file.part("instances")[offset : offset + length])))
+            self._instances[number] = found
+        return found
+
+    def __len__(self) -> int:
+        return len(self.index["instances"])
+
+    def root(self, instance: CodeInstance, index: int) -> Any:
+        """Return root *index* of the method of *instance*; a reference that the table cannot satisfy is refused."""
+        method = method_key(instance)
+        table = self._roots.get(method)
+        if table is None:
+            place = self.index["roots"].get(method)
+            table = [] if place is None else json.loads(bytes(self.file.part("roots")[place[0] : place[0] + place[1]]))
+            self._roots[method] = table
+        if not 0 <= index < len(table):
+            raise ImageRejected("malformed", f"{self.file.path} refers to root {index} of {instance.qualname}, which it does not hold")
+        return table[index]
+
+    def library_text(self, name: str) -> str:
+        """Return the raw IR of a library."""
+        import zlib
+
+        offset, length = self.index["code"][name][:2]
+        return zlib.decompress(self.file.part("code")[offset : offset + length]).decode()
+
+
+def describe(path: str | Path) -> dict[str, Any]:
+    """Return what an image holds, as plain data: nothing of it is run.
+
+    Raises
+    ------
+    ImageRejected
+        If the file is missing, is no image, or is damaged.
+    """
+    reader = ImageReader(path)
+    index = reader.index
+    entries = [_entry(reader, number) for number in range(len(reader)) if reader.instance(number).entry]
+    return {
+        "path": str(path),
+        "image_id": reader.image_id,
+        "format": FORMAT_VERSION,
+        "size": sum(reader.file.sizes().values()),
+        **{name: index["process"][name] for name in ("numba", "llvmlite", "llvm", "numpy", "python", "os", "machine")},
+        "target": index["cpu"],
+        "features": index["features"],
+        "linked": index["linked"],
+        "created_by": index["created_by"],
+        "trusted": reader.file.signed_by(user_key()),
+        "sections": reader.file.sizes(),
+        "code_instances": len(reader),
+        "units": index["units"],
+        "entries": entries,
+        "dropped": index["dropped"],
+    }
+
+
+def _entry(reader: ImageReader, number: int) -> dict[str, Any]:
+    instance = reader.instance(number)
+    edges = [
+        {"kind": e.kind, "where": e.where, "name": e.name, "digest": e.digest, "summary": e.summary} for e in instance.edges
+    ]
+    return {
+        "function": instance.qualname,
+        "module": instance.module,
+        "signature": instance.signature,
+        "kind": instance.kind,
+        "method_digest": instance.method,
+        "id": instance.id,
+        "outcome": "asks for literals" if instance.literals is not None else "code",
+        "parallel": instance.parallel,
+        "roots": len(set(instance.args) | set(instance.consts) | {instance.return_type}),
+        "edges": edges,
+        "callees": len(instance.callees),
+    }
+
+
+def verify(path: str | Path) -> list[str]:
+    """Return the problems of an image: checksums, seal, structure. An empty list means that it is sound."""
+    try:
+        reader = ImageReader(path)
+    except ImageRejected as error:
+        return [str(error)]
+    problems = []
+    for part in PARTS:
+        try:
+            reader.file.part(part)
+        except ImageRejected as error:
+            problems.append(str(error))
+    if problems:
+        return problems
+    try:
+        if not reader.file.signed_by(user_key()):
+            problems.append(f"{path} was not made by this user; run `aotnb trust {path}` if you trust its maker")
+        for number in range(len(reader)):
+            instance = reader.instance(number)
+            for root in (*instance.args, *instance.consts):
+                reader.root(instance, root)
+            problems.extend(f"instance {number} refers to a missing callee" for c, _ in instance.callees if not 0 <= c < len(reader))
+    except (AotError, KeyError, ValueError, TypeError) as error:
+        problems.append(f"{path} is malformed: {error}")
+    return problems
+
+
+def trust(path: str | Path) -> None:
+    """Accept an image that somebody else made: check it and put this user's seal on it."""
+    ImageFile(Path(path)).sign_again(user_key())

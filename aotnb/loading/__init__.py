@@ -1,0 +1,1 @@
+"""From an image to running code. Imports core, bridge, image and errors; knows nothing of building."""

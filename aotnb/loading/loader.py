@@ -1,0 +1,363 @@
+"""Open -> check -> map -> answer: code of an image enters a dispatcher at the instant Numba would have compiled it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aotnb.bridge import inspect as numba_facts
+from aotnb.bridge import install
+from aotnb.bridge.codegen import stub_slot
+from aotnb.bridge.environment import host_cpu, missing_features, process_tree, switches_digest
+from aotnb.bridge.irtext import DATA_PREFIX
+from aotnb.bridge.methods import method_tree
+from aotnb.bridge.native import NativeTable, map_objects, map_shared, write_pointer
+from aotnb.bridge.roots import bind_object
+from aotnb.bridge.symbols import PARALLEL, address_of, launch_threads
+from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
+from aotnb.bridge.values import decode_value
+from aotnb.core.digest import canonical, digest
+from aotnb.core.records import LoadReport, Miss, Served
+from aotnb.errors import ImageRejected, NotRelocatable
+from aotnb.image.model import CodeInstance
+from aotnb.image.reader import ImageReader
+from aotnb.image.trust import user_key
+from aotnb.loading.validate import Validator, Verdict
+
+_HELPER_SLOT = stub_slot("")
+
+
+class LoadedImage:
+    """An image whose native code is mapped; slots are filled when an entry that reads them is first used."""
+
+    def __init__(self, path: Path) -> None:
+        started = time.perf_counter()
+        self.reader = ImageReader(path)
+        _check_fit(self.reader)
+        index = self.reader.index
+        self.names: list[str] = index["table"]
+        self.position = {name: number for number, name in enumerate(self.names)}
+        self.table, linked = self._map()
+        self.environments: dict[str, Any] = {}
+        self._filled: set[int] = set()
+        self._spare: dict[str, Any] = {}
+        self.installed: dict[tuple[int, int], Any] = {}
+        self._bind_helpers()
+        entries = sum(len(numbers) for numbers in index["questions"].values())
+        self.report = LoadReport(
+            path=str(path),
+            image_id=self.reader.image_id,
+            entries=entries,
+            functions=len(index["methods"]),
+            linked=linked,
+            target=index["cpu"],
+            milliseconds=(time.perf_counter() - started) * 1000,
+            jit_seconds=0.0,
+        )
+
+    def _map(self) -> tuple[NativeTable, str]:
+        file = self.reader.file
+        if self.reader.index["linked"] == "dlopen":
+            checksum = file.checksums()["native"][:16]
+            try:
+                return map_shared(file.part("native"), checksum, len(self.names)), "dlopen"
+            except OSError as error:
+                raise ImageRejected(
+                    "symbol_missing", f"{file.path} cannot be mapped: {error}; save it with --link in-process on this machine"
+                ) from None
+        return map_objects(file.part("objects"), len(self.names)), "in-process"
+
+    def _bind_helpers(self) -> None:
+        """Bind every helper now, but for those of the threading layer, whose threads must not start before they are needed."""
+        for position, name in enumerate(self.names):
+            if name.startswith(_HELPER_SLOT):
+                symbol = name[len(_HELPER_SLOT) :]
+                if symbol not in PARALLEL:
+                    self._bind_symbol(position, symbol)
+            elif name.startswith(DATA_PREFIX):
+                self._bind_symbol(position, name)
+
+    def _bind_symbol(self, position: int, symbol: str) -> None:
+        address = address_of(symbol)
+        if address is None:
+            raise ImageRejected("symbol_missing", f"{self.reader.file.path} needs {symbol}, which this process does not provide")
+        write_pointer(self.table[position], address)
+
+    def bind_parallel(self) -> None:
+        """Start Numba's threads and bind what they provide."""
+        launch_threads()
+        for position, name in enumerate(self.names):
+            if name.startswith(_HELPER_SLOT) and name[len(_HELPER_SLOT) :] in PARALLEL:
+                self._bind_symbol(position, name[len(_HELPER_SLOT) :])
+
+    # ------------------------------------------------------------ slots
+
+    def fill_slots(self, number: int, verdict: Verdict) -> None:
+        """Fill the slots of entry *number*; nothing is written unless all of them can be bound."""
+        wanted = [p for p in self.reader.index["entry_slots"][str(number)] if p not in self._filled]
+        binds = [self._binding(self.names[p], self.reader.index["slots"][str(p)], self.table[p], verdict) for p in wanted]
+        for bind in binds:
+            bind()
+        self._filled.update(wanted)
+
+    def _binding(self, name: str, record: list[Any], address: int, verdict: Verdict) -> Callable[[], None]:
+        kind, owner, root = record
+        if kind == "env":
+            env = self.environment(name, owner, verdict)
+            return lambda: write_pointer(address, id(env))
+        instance = self.reader.instance(owner)
+        tree = self.reader.root(instance, root)
+        func = verdict.live.get(owner)
+        if kind == "obj":
+            obj, data = bind_object(tree, func)
+            return lambda: install.fill_pickle_buffer(address, obj, data)
+        value = _live_address(tree, instance, func, verdict)
+        return lambda: write_pointer(address, value)
+
+    def environment(self, name: str, owner: int, verdict: Verdict) -> Any:
+        """Return the runtime environment behind a slot; each code instance has one of its own."""
+        env = self.environments.get(name)
+        if env is None:
+            consts, namespace = [], {}
+            if owner >= 0:
+                instance = self.reader.instance(owner)
+                consts = [decode_value(self.reader.root(instance, root)) for root in instance.consts]
+                func = verdict.live.get(owner)
+                namespace = func.__globals__ if func is not None else numba_facts.module_namespace(instance.globals_module)
+            env = self.environments[name] = install.make_environment(namespace, consts, name)
+        return env
+
+    def library_texts(self, instance: CodeInstance, verdict: Verdict) -> list[str]:
+        """Return the raw IR that a caller of *instance* links, after making its slots known to the in-process linker."""
+        code = self.reader.index["code"]
+        seen: set[str] = set()
+        stack = [instance.library]
+        while stack:
+            name = stack.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            stack.extend(code[name][2])
+            for slot, record in code[name][3].items():
+                install.define_symbol(slot, self._slot_address(slot, record, verdict))
+        texts = [self.reader.library_text(name) for name in sorted(seen)]
+        for data in sorted({symbol for text in texts for symbol in numba_facts.data_symbols(text)}):
+            install.define_symbol(data, self._data_address(data))
+        return texts
+
+    def _slot_address(self, slot: str, record: list[Any], verdict: Verdict) -> int:
+        position = self.position.get(slot)
+        if position is not None and position in self._filled:
+            return self.table[position]
+        if slot not in self._spare:
+            buffer = install.slot_buffer()
+            self._spare[slot] = buffer
+            self._binding(slot, record, install.buffer_address(buffer), verdict)()
+        return install.buffer_address(self._spare[slot])
+
+    def _data_address(self, name: str) -> int:
+        if name not in self._spare:
+            buffer = self._spare[name] = install.slot_buffer()
+            write_pointer(install.buffer_address(buffer), address_of(name) or 0)
+        return install.buffer_address(self._spare[name])
+
+
+def _check_fit(reader: ImageReader) -> None:
+    """Refuse an image that this process or this machine cannot run, before anything of it is mapped."""
+    path = reader.file.path
+    if not reader.file.signed_by(user_key()):
+        raise ImageRejected("untrusted", f"{path} was not made by this user; run `aotnb trust {path}` if you trust its maker")
+    here = process_tree()
+    for name, there in reader.index["process"].items():
+        if here.get(name) != there:
+            raise ImageRejected(
+                "version_changed", f"{path} was made for {name} {there}, this process has {here.get(name)}; save it again here"
+            )
+    missing = missing_features(reader.index["features"])
+    if missing:
+        raise ImageRejected(
+            "cpu_mismatch", f"{path} was made for {reader.index['cpu']}; this {host_cpu()[0]} lacks {', '.join(missing)}; save it again here"
+        )
+
+
+def _live_address(tree: Any, instance: CodeInstance, func: Any, verdict: Verdict) -> int:
+    """Return the address in this process of what a dynamic address of the traced process pointed at."""
+    if tree[0] != "live":
+        raise NotRelocatable(f"{instance.qualname} holds the address of an object ({tree[1]}) that has no name")
+    _, what, path = tree
+    value = numba_facts.follow(path, func, instance.module)
+    if value is None and path[0] == "arg":
+        known = [d for found in verdict.dispatchers.values() for d in found]
+        value = known[0] if len(known) == 1 else None
+    if value is None:
+        raise NotRelocatable(f"nothing is found where {instance.qualname} held the address of an object")
+    return int(value.ctypes.data) if what == "data" else id(value)
+
+
+class Resolver:
+    """Answers the recorder's questions from the loaded images, and says why where it cannot."""
+
+    def __init__(self) -> None:
+        self.images: list[LoadedImage] = []
+        self.served: list[Served] = []
+        self.misses: list[Miss] = []
+        self.is_nested: Callable[[], bool] = lambda: False
+        self._flags: dict[int, tuple[Any, str]] = {}
+
+    def load(self, path: Path) -> LoadReport:
+        """Map the image at *path* and answer from it from now on; loading the same content again is free."""
+        reader = ImageReader(path)
+        for image in self.images:
+            if image.reader.file.checksums() == reader.file.checksums():
+                self.images.remove(image)
+                self.images.append(image)
+                return image.report
+        image = LoadedImage(path)
+        self.images.append(image)
+        return image.report
+
+    def answer(self, kind: str, disp: Any, args: tuple[Any, ...], return_type: Any, flags: Any) -> Any:
+        """Return a compile result of an image for this question, or None; may raise what Numba would have raised."""
+        name = f"{disp.py_func.__module__}:{disp.py_func.__qualname__}"
+        if not self.images:
+            return None
+        started = time.perf_counter()
+        nearest: tuple[str, str] = ("not_traced", f"{disp.py_func.__qualname__} is not in the image")
+        for image in reversed(self.images):
+            if name not in image.reader.index["methods"]:
+                continue
+            try:
+                number, verdict, nearest = self._find(image, kind, disp, args, return_type, flags, name)
+                if number is None:
+                    continue
+                served = self._install(image, number, verdict, disp, args)
+            except (NotRelocatable, LookupError) as error:
+                nearest = ("not_relocatable", str(error))
+                continue
+            seconds = time.perf_counter() - started
+            self._note(Served, disp, args, image.reader.image_id, seconds * 1000)
+            if isinstance(served, frozenset):
+                raise numba_facts.force_literal(served, disp)
+            return served
+        if not self.is_nested():
+            self._note(Miss, disp, args, *nearest)
+        return None
+
+    def _note(self, record: Any, disp: Any, args: tuple[Any, ...], *rest: Any) -> None:
+        if record is Served and self.is_nested():
+            return
+        signature = f"({', '.join(str(arg) for arg in args)})"
+        item = record(disp.py_func.__qualname__, disp.py_func.__module__ or "", signature, *rest)
+        (self.served if record is Served else self.misses).append(item)
+
+    def _find(
+        self, image: LoadedImage, kind: str, disp: Any, args: Any, return_type: Any, flags: Any, name: str
+    ) -> tuple[int | None, Verdict, tuple[str, str]]:
+        reader = image.reader
+        method = method_tree(disp)
+        config, switches = switches_digest()
+        flags_digest = self._flags_digest(disp, flags)
+        trees = encode_types(args)
+        explicit = None if return_type is None else encode_type(return_type)
+        question = digest([kind, method, trees, explicit, flags_digest, config])
+        reason, detail = "", ""
+        for number in reader.index["questions"].get(question, ()):
+            verdict = Validator(reader, args).check(number, disp.py_func)
+            if verdict.reason is None:
+                return number, verdict, ("", "")
+            reason, detail = verdict.reason, verdict.detail
+        if not reason:
+            reason, detail = self._nearest(image, name, method, trees, flags_digest, config, switches)
+        return None, Verdict(), (reason, detail)
+
+    def _flags_digest(self, disp: Any, flags: Any) -> str:
+        if flags is not None:
+            return digest(numba_facts.flags_tree(flags))
+        if numba_facts.flags_inherit():
+            return digest(numba_facts.flags_tree(numba_facts.resolved_flags(disp)))
+        known = self._flags.get(id(disp))
+        if known is None or known[0] is not disp:
+            known = self._flags[id(disp)] = (disp, digest(numba_facts.flags_tree(numba_facts.resolved_flags(disp))))
+        return known[1]
+
+    def _nearest(
+        self, image: LoadedImage, name: str, method: Any, trees: Any, flags: str, config: str, switches: dict[str, str]
+    ) -> tuple[str, str]:
+        """Say in which respect the closest stored instance differs from the question."""
+        reader = image.reader
+        instances = [reader.instance(number) for number in reader.index["methods"][name]]
+        same = [i for i in instances if i.method == method[2]]
+        if not same:
+            return "method_changed", f"the definition of {method[1]} has changed since it was traced"
+        texts = [[reader.root(i, a) for a in i.args] for i in same]
+        alike = [i for i, stored in zip(same, texts, strict=True) if canonical(stored) == canonical(trees)]
+        if not alike:
+            return "not_traced", f"{method[1]} was not traced with these argument types; traced: {alike_text(same)}"
+        if not any(i.config == config for i in alike):
+            before = reader.index["switches"].get(alike[0].config, {})
+            changed = sorted(key for key in switches.keys() | before.keys() if switches.get(key) != before.get(key))
+            return "config_changed", "Numba's switches differ: " + ", ".join(
+                f"{key} was {before.get(key)}, is {switches.get(key)}" for key in changed[:3]
+            )
+        if not any(i.flags == flags for i in alike):
+            return "config_changed", f"{method[1]} was traced under other compiler flags (inherited from its caller)"
+        return "not_traced", f"{method[1]} was not traced with this return type"
+
+    def _install(self, image: LoadedImage, number: int, verdict: Verdict, disp: Any, args: tuple[Any, ...]) -> Any:
+        instance = image.reader.instance(number)
+        if instance.literals is not None:
+            return frozenset(instance.literals)
+        scope = {canonical(encode_type(arg)): arg for arg in numba_facts.nested_types(args)}
+        for dispatchers in verdict.dispatchers.values():
+            for live in dispatchers:
+                scope.setdefault(canonical(["dispatcher", method_tree(live)]), numba_facts.type_of_dispatcher(live))
+        assert instance.return_type is not None
+        return_type = TypeDecoder(scope).decode(image.reader.root(instance, instance.return_type))
+        if instance.parallel:
+            image.bind_parallel()
+        image.fill_slots(number, verdict)
+        addresses = {symbol: image.table[image.position[symbol]] for symbol in instance.symbols.values() if symbol in image.position}
+        env = image.environment(self._environment_slot(image, number, instance), number, verdict)
+        library = install.ImageLibrary(
+            disp.targetdescr.target_context.codegen(),
+            instance.library,
+            (image, number),
+            addresses,
+            lambda: image.library_texts(instance, verdict),
+        )
+        python = addresses.get(instance.symbols.get("python", ""))
+        native = instance.symbols["native"]
+        cres = install.make_result(disp, args, return_type, library, native, python, env)
+        if instance.kind == "function":
+            install.add_to_dispatcher(disp, cres)
+        return cres
+
+    def _environment_slot(self, image: LoadedImage, number: int, instance: CodeInstance) -> str:
+        for slot, record in image.reader.index["code"][instance.library][3].items():
+            if record[0] == "env" and record[1] == number:
+                return str(slot)
+        return f"{instance.library}.env.{number}"
+
+    def answer_wrapper(self, kind: str, cres: Any, extra: Any) -> Any:
+        """Return the loop around a served kernel, if the image has it for the same signature."""
+        library = cres.library
+        if not isinstance(library, install.ImageLibrary):
+            return None
+        image, number = library.entry
+        instance = image.reader.instance(number)
+        name = instance.symbols.get(kind)
+        if kind == "ufunc":
+            asked: Any = [encode_types(extra.args), encode_type(extra.return_type)]
+        else:
+            asked = [[list(dims) for dims in side] for side in extra]
+        if name is None or instance.extra.get(kind) != asked:
+            return None
+        return install.wrapper_info(library, cres.environment, name)
+
+
+def alike_text(instances: list[CodeInstance]) -> str:
+    """List the argument types of a few instances."""
+    shown = "; ".join(i.signature.partition(" -> ")[0] for i in instances[:3])
+    return shown + ("; ..." if len(instances) > 3 else "")

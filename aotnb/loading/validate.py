@@ -1,0 +1,205 @@
+"""Is a stored code instance what compiling afresh would give, here and now?
+
+Every edge is evaluated at the instant of the question. The answer is about one entry and everything it was compiled
+with; functions that call each other in a circle share one verdict.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib.metadata
+import sys
+from dataclasses import dataclass, field
+from types import FunctionType
+from typing import Any
+
+from aotnb.bridge import inspect as numba_facts
+from aotnb.bridge.methods import method_tree, own_digest
+from aotnb.bridge.values import deep_function_tree, summary, value_tree
+from aotnb.core.digest import digest
+from aotnb.errors import NotRelocatable
+from aotnb.image.model import CodeInstance, Edge
+from aotnb.image.reader import ImageReader
+
+_ABSENT = object()
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Outcome of a validation: a reason and a sentence, or the live functions by number of their code instance."""
+
+    reason: str | None = None
+    detail: str = ""
+    live: dict[int, Any] = field(default_factory=dict)
+    dispatchers: dict[str, list[Any]] = field(default_factory=dict)  # digest of a method tree -> live dispatchers seen
+
+
+class _Refused(Exception):
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason, self.detail = reason, detail
+
+
+class Validator:
+    """One question: evaluates the edges of an entry and of all that it links."""
+
+    def __init__(self, image: ImageReader, args: tuple[Any, ...]) -> None:
+        self.image = image
+        self.args = args
+        self.verdict = Verdict()
+        self._seen: set[tuple[int, int]] = set()
+        for arg in args:
+            for _, disp in numba_facts.dispatchers_in_type(arg):
+                self._meet(disp)
+
+    def check(self, number: int, func: Any) -> Verdict:
+        """Return the verdict on entry *number*, asked for through the live function *func*."""
+        try:
+            self._visit(number, func, self.args)
+        except _Refused as refused:
+            self.verdict.reason, self.verdict.detail = refused.reason, refused.detail
+        except NotRelocatable as error:
+            self.verdict.reason, self.verdict.detail = "global_changed", str(error)
+        return self.verdict
+
+    def _visit(self, number: int, func: Any, args: tuple[Any, ...] | None) -> None:
+        stack = [(number, func, args)]
+        while stack:
+            number, func, args = stack.pop()
+            if (number, id(func)) in self._seen:
+                continue
+            self._seen.add((number, id(func)))
+            instance = self.image.instance(number)
+            if func is not None:
+                self.verdict.live.setdefault(number, func)
+            for edge in instance.edges:
+                self._edge(edge, instance, func)
+            self._overload_sets(instance)
+            for callee, path in instance.callees:
+                if path is None:
+                    stack.append((callee, None, None))
+                else:
+                    disp = self._callee(instance, self.image.instance(callee), func, args, path)
+                    stack.append((callee, disp.py_func, None))
+
+    # ------------------------------------------------------------ edges
+
+    def _edge(self, edge: Edge, instance: CodeInstance, func: Any) -> None:
+        if edge.kind == "version":
+            found = _version(edge.name)
+            if found != edge.digest:
+                raise _Refused("version_changed", f"{edge.name} was {edge.digest}, is {found or 'not installed'}")
+            return
+        if edge.kind == "overload":
+            functions = [f for fs in numba_facts.external_overloads().values() for f in fs]
+            if not any(_is_named(f, edge) and digest(deep_function_tree(f)) == edge.digest for f in functions):
+                raise _Refused("overload_changed", f"the overload {edge.where}.{edge.name} used by {instance.qualname} has changed")
+            return
+        if edge.kind == "overload_set":
+            return  # see _overload_sets
+        value = self._value(edge.kind, edge.where, edge.name, instance, func)
+        found = "absent" if value is _ABSENT else digest(value_tree(value))
+        if found != edge.digest:
+            now = "is gone" if value is _ABSENT else f"is {summary(value)}"
+            reason = "closure_changed" if edge.kind == "free" else "callee_changed" if _is_code(value) else "global_changed"
+            raise _Refused(reason, f"{edge.name} read by {instance.qualname} was {edge.summary}, {now}")
+        if value is not _ABSENT:
+            for _, disp in numba_facts.dispatchers_in_value(value):
+                self._meet(disp)
+
+    def _value(self, kind: str, where: str, name: str, instance: CodeInstance, func: Any) -> Any:
+        if where == "own" and func is not None:
+            if kind == "free":
+                return _cell(func, name)
+            namespace = func.__globals__
+        else:
+            module = sys.modules.get(instance.module if where == "own" else where)
+            if module is None:
+                return _ABSENT
+            if kind == "attribute":
+                return getattr(module, name, _ABSENT)
+            namespace = vars(module)
+        if name in namespace:
+            return namespace[name]
+        return getattr(builtins, name, _ABSENT)
+
+    def _overload_sets(self, instance: CodeInstance) -> None:
+        """Compare, for what this instance resolved, the overloads from outside Numba: added ones count as well."""
+        external = numba_facts.external_overloads()
+        if not external:
+            return
+        names = self.image.index["names"]
+        recorded = {edge.name: edge.digest for edge in instance.edges if edge.kind == "overload_set"}
+        for number in instance.resolved:
+            functions = external.get(names[number])
+            found = None if functions is None else digest([digest(deep_function_tree(f)) for f in functions])
+            if found != recorded.get(names[number]):
+                raise _Refused("overload_changed", f"the overloads of {names[number]}, used by {instance.qualname}, have changed")
+
+    # ------------------------------------------------------------ callees
+
+    def _callee(self, caller: CodeInstance, callee: CodeInstance, func: Any, args: Any, path: Any) -> Any:
+        kind, where, name, positions = path
+        if kind == "arg":
+            disp = self._argument(caller, int(name), positions, args)
+        elif kind == "absolute":
+            disp = numba_facts.live_dispatcher(numba_facts.absolute(where, name))
+        else:
+            value = self._value(kind, where, name, caller, func)
+            for position in positions:
+                value = value[position] if isinstance(value, tuple) and position < len(value) else None
+            disp = numba_facts.live_dispatcher(value)
+        if disp is None:
+            raise _Refused("callee_changed", f"{callee.qualname}, called by {caller.qualname}, is gone")
+        if own_digest(disp) != callee.method:
+            raise _Refused("callee_changed", f"{callee.qualname}, called by {caller.qualname}, has another definition")
+        self._meet(disp)
+        return disp
+
+    def _argument(self, caller: CodeInstance, number: int, positions: list[int], args: Any) -> Any:
+        if args is not None:
+            for found, disp in numba_facts.dispatchers_in_type(args[number]):
+                if found == positions:
+                    return disp
+            return None
+        tree = self.image.root(caller, caller.args[number])
+        for position in positions:
+            tree = tree[1][position] if tree[0] == "tuple" else tree[1]
+        known = self.verdict.dispatchers.get(digest(tree[1]), []) if tree[0] == "dispatcher" else []
+        if len(known) > 1:
+            raise _Refused("not_relocatable", f"several functions could be argument {number} of {caller.qualname}")
+        return known[0] if known else None
+
+    def _meet(self, disp: Any) -> None:
+        known = self.verdict.dispatchers.setdefault(digest(method_tree(disp)), [])
+        if all(other is not disp for other in known):
+            known.append(disp)
+
+
+def _is_code(value: Any) -> bool:
+    return isinstance(value, FunctionType) or numba_facts.live_dispatcher(value) is not None
+
+
+def _is_named(func: Any, edge: Edge) -> bool:
+    return func.__module__ == edge.where and func.__qualname__ == edge.name
+
+
+def _cell(func: Any, name: str) -> Any:
+    names = func.__code__.co_freevars
+    if name not in names:
+        return _ABSENT
+    try:
+        return func.__closure__[names.index(name)].cell_contents
+    except ValueError:
+        return _ABSENT
+
+
+_versions: dict[str, str | None] = {}
+
+
+def _version(name: str) -> str | None:
+    if name not in _versions:
+        try:
+            _versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            _versions[name] = None
+    return _versions[name]

@@ -1,0 +1,273 @@
+"""One process's state behind :func:`trace`, :func:`save` and :func:`load`. Imports everything below; never IPython."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from aotnb.bridge import compat, hooks
+from aotnb.building.pipeline import build
+from aotnb.core.records import Compilation, LoadReport, Miss, SaveReport, Served, Status
+from aotnb.errors import TraceError
+from aotnb.loading.loader import Resolver
+from aotnb.tracing.instance import Instance
+from aotnb.tracing.recorder import Recorder
+
+
+class _Session:
+    """The recorder and the resolver of this process, from :func:`activate` on."""
+
+    def __init__(self) -> None:
+        self.recorder = Recorder()
+        self.resolver = Resolver()
+        self.recorder.answer = self.resolver.answer
+        self.recorder.answer_wrapper = self.resolver.answer_wrapper
+        self.resolver.is_nested = self.recorder.is_compiling
+        self.traces: dict[str, Trace] = {}
+        self.open_trace: Trace | None = None
+        self.last_trace: Trace | None = None
+
+
+_session: _Session | None = None
+_lock = threading.RLock()
+
+
+def activate() -> None:
+    """Install the hooks into Numba. Does nothing the second time.
+
+    Raises
+    ------
+    UnsupportedNumba
+        If the installed Numba or llvmlite lacks something that aotnb relies on.
+    """
+    global _session
+    with _lock:
+        if not hooks.installed():
+            compat.check()
+            if _session is None:
+                _session = _Session()
+            hooks.install(_session.recorder)
+
+
+def deactivate() -> None:
+    """Take the hooks out again. Code that was served stays callable; nothing is recorded or served any more."""
+    with _lock:
+        if _session is not None and hooks.installed():
+            if _session.open_trace is not None:
+                _session.open_trace.stop()
+            _session.recorder.flush_pending()
+            hooks.uninstall()
+
+
+def is_active() -> bool:
+    """Return whether the hooks are installed."""
+    return hooks.installed()
+
+
+def _active() -> _Session:
+    activate()
+    assert _session is not None
+    return _session
+
+
+class Trace:
+    """The compilations of a stretch of a session: a context manager that stays readable afterwards.
+
+    >>> with trace("example") as recorded:
+    ...     pass
+    >>> recorded.compilations
+    ()
+    """
+
+    def __init__(self, name: str | None, session: _Session) -> None:
+        self.name = name or f"trace{len(session.traces) + 1}"
+        self.closed = False
+        self._session = session
+        self._first = 0
+        self._last: int | None = None
+        self._served = (0, 0)
+        self._started = self._stopped = 0.0
+
+    def start(self) -> Trace:
+        """Begin to record; raise :class:`TraceError` while another trace is open."""
+        with _lock:
+            if self._session.open_trace is not None:
+                raise TraceError(f"the trace {self._session.open_trace.name!r} is still open; close it before you start another")
+            if self.closed or self._started:
+                raise TraceError(f"the trace {self.name!r} was used before; make a new one")
+            self._session.open_trace = self
+            self._first, self._served = len(self._session.recorder.instances), (len(self._session.resolver.served), 0)
+            self._started = time.perf_counter()
+        return self
+
+    def stop(self) -> None:
+        """End the recording; does nothing the second time."""
+        with _lock:
+            if self.closed:
+                return
+            self.closed = True
+            self._stopped = time.perf_counter()
+            self._last = len(self._session.recorder.instances)
+            self._served = (self._served[0], len(self._session.resolver.served))
+            self._session.open_trace = None
+            self._session.traces[self.name] = self._session.last_trace = self
+
+    def __enter__(self) -> Trace:
+        return self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the traced stretch in seconds."""
+        return (self._stopped or time.perf_counter()) - self._started if self._started else 0.0
+
+    @property
+    def instances(self) -> list[Instance]:
+        """The live code instances recorded by this trace."""
+        return self._session.recorder.instances[self._first : self._last]
+
+    @property
+    def compilations(self) -> tuple[Compilation, ...]:
+        """The compilations in the order in which they began."""
+        return tuple(describe_instances(self.instances))
+
+    @property
+    def served(self) -> tuple[Served, ...]:
+        """The calls that were answered from an image meanwhile."""
+        return tuple(self._session.resolver.served[self._served[0] : self._served[1] or None])
+
+    def roots_growth(self) -> list[tuple[int, str, int, int, int]]:
+        """Return (compilation index, method, total roots, new roots, shared roots) in the order of compilation."""
+        from aotnb.tracing.growth import roots_growth
+
+        return roots_growth(self.instances)
+
+
+def describe_instances(instances: list[Instance]) -> list[Compilation]:
+    """Return the frozen records of live instances."""
+    from aotnb.building.plan import first_problem
+    from aotnb.tracing.growth import roots_growth
+
+    growth = {index: (total, new) for index, _, total, new, _ in roots_growth(instances)}
+    records = []
+    for instance in instances:
+        problem = ("failed", "the compilation raised an error") if instance.result is None else first_problem(instance)
+        total, new = growth.get(instance.index, (0, 0))
+        records.append(
+            Compilation(
+                index=instance.index,
+                function=instance.qualname,
+                module=instance.module,
+                signature=instance.signature,
+                kind=instance.kind,
+                depth=instance.depth,
+                parent=instance.parent,
+                seconds=instance.seconds,
+                own_seconds=max(0.0, instance.seconds - instance.nested_seconds),
+                timings=dict(instance.timings),
+                new_roots=new,
+                roots_total=total,
+                saveable=problem is None,
+                reason=None if problem is None else problem[0],
+                detail="" if problem is None else problem[1],
+            )
+        )
+    return records
+
+
+def trace(name: str | None = None) -> Trace:
+    """Return a trace to be used as a context manager: ``with aotnb.trace("cell") as t: ...``."""
+    return Trace(name, _active())
+
+
+def traces() -> dict[str, Trace]:
+    """Return the closed traces of this process by name."""
+    return dict(_session.traces) if _session is not None else {}
+
+
+def last_trace() -> Trace | None:
+    """Return the trace that was closed last."""
+    return _session.last_trace if _session is not None else None
+
+
+def save(
+    path: str | Path,
+    trace: Trace | None = None,
+    *,
+    link: str = "auto",
+    progress: Callable[[str, int, int], None] | None = None,
+) -> SaveReport:
+    """Compile what was recorded into one native image at *path*.
+
+    Parameters
+    ----------
+    path
+        The image file; replaced atomically if it exists, left alone on error.
+    trace
+        What to save; None means everything recorded in this process.
+    link
+        "auto", "cc", "ld.lld" or "in-process".
+    progress
+        Called as ``progress(stage, done, total)``.
+
+    Raises
+    ------
+    BuildError, LinkError
+        If there is nothing to save or it cannot be built or written.
+    """
+    session = _active()
+    instances = session.recorder.instances if trace is None else trace.instances
+    return build(session.recorder, instances, Path(path), link=link, progress=progress)
+
+
+def load(path: str | Path) -> LoadReport:
+    """Map the image at *path*; from now on its code is used instead of the JIT wherever it is still valid.
+
+    Raises
+    ------
+    ImageRejected
+        If the file is missing, damaged, not trusted, or made for another environment. Nothing is mapped then.
+    """
+    session = _active()
+    report = session.resolver.load(Path(path))
+    return report
+
+
+def status() -> Status:
+    """Return what is active, what was compiled, served and missed in this process."""
+    import llvmlite
+    import numba
+
+    if _session is None:
+        return Status(False, numba.__version__, llvmlite.__version__, (), 0, (), ())
+    resolver = _session.resolver
+    return Status(
+        active=hooks.installed(),
+        numba=numba.__version__,
+        llvmlite=llvmlite.__version__,
+        images=tuple(image.report for image in resolver.images),
+        compilations=len(_session.recorder.instances),
+        served=tuple(resolver.served),
+        misses=tuple(resolver.misses),
+    )
+
+
+def compiled() -> tuple[Compilation, ...]:
+    """Return every compilation of this process since the hooks were installed."""
+    return tuple(describe_instances(_session.recorder.instances)) if _session is not None else ()
+
+
+def misses() -> tuple[Miss, ...]:
+    """Return the questions that the loaded images could not answer, with the reason for each."""
+    return tuple(_session.resolver.misses) if _session is not None else ()
+
+
+def reset_stats() -> None:
+    """Forget what was served and missed so far."""
+    if _session is not None:
+        _session.resolver.served.clear()
+        _session.resolver.misses.clear()

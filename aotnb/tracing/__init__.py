@@ -1,0 +1,1 @@
+"""Recording what Numba compiles. Imports core, bridge and errors; never compiles, prints or changes anything itself."""

@@ -1,0 +1,93 @@
+"""A code instance as it lives in this process: what was compiled, what the compilation read, and what it linked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+ABSENT = "<absent>"
+
+
+@dataclass(slots=True)
+class Read:
+    """One value that the compilation of a function looked up, digested at that moment.
+
+    ``kind`` is "global", "free" (closure cell) or "attribute" (of a module). For globals and attributes ``module`` is the
+    module whose namespace was read; None means the namespace of a function without a module of its own.
+    """
+
+    kind: str
+    name: str
+    module: str | None
+    own: bool  # read through the compiled function itself
+    value: Any  # kept alive: identity is the quick test
+    digest: str
+    summary: str
+
+
+@dataclass(slots=True)
+class Callee:
+    """A code instance that another one typed, inlined or linked, and the way to its live dispatcher."""
+
+    instance: Instance
+    path: list[Any] | None  # None: internal to the compiler, not reached through a Python name
+
+
+@dataclass(slots=True)
+class Instance:
+    """One run of the compiler pipeline. Lists grow until :attr:`finished`."""
+
+    index: int
+    func: Any
+    dispatcher: Any  # None for functions that the compiler made for itself
+    kind: str
+    args: tuple[Any, ...]
+    return_type: Any  # as asked for by an explicit signature, else None
+    flags: Any
+    config: str
+    switches: dict[str, str]
+    depth: int
+    parent: int | None
+    template: Any = None  # the @overload template whose implementation this is
+    started: float = 0.0
+    seconds: float = 0.0
+    nested_seconds: float = 0.0
+    timings: dict[str, float] = field(default_factory=dict)
+    reads: dict[tuple[str, str, str | None], Read] = field(default_factory=dict)
+    callees: list[Callee] = field(default_factory=list)
+    templates: dict[int, Any] = field(default_factory=dict)  # external overload templates that were asked
+    resolved: set[Any] = field(default_factory=set)
+    overload_sets: dict[str, str] = field(default_factory=dict)  # what was resolved and has external overloads -> digest
+    addresses: dict[int, str] = field(default_factory=dict)
+    wrappers: dict[str, tuple[Any, str, Any]] = field(default_factory=dict)
+    result: Any = None
+    literals: frozenset[int] | None = None  # the outcome "asks for literals at these positions"
+    python_called: bool = False
+    finished: bool = False
+    new_roots: int = 0
+    roots_total: int = 0
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    from_image: Any = None  # set when the code came from a loaded image
+
+    @property
+    def module(self) -> str:
+        """Return the module of the compiled function."""
+        return getattr(self.func, "__module__", None) or ""
+
+    @property
+    def qualname(self) -> str:
+        """Return the qualified name of the compiled function."""
+        return getattr(self.func, "__qualname__", "") or getattr(self.func, "__name__", "?")
+
+    @property
+    def signature(self) -> str:
+        """Return the argument and return types as text, for people only."""
+        args = ", ".join(str(arg) for arg in self.args)
+        if self.result is None:
+            return f"({args})"
+        return f"({args}) -> {self.result.signature.return_type}"
+
+    def problem(self, reason: str, detail: str) -> None:
+        """Note why this instance cannot be saved."""
+        if (reason, detail) not in self.problems:
+            self.problems.append((reason, detail))

@@ -1,0 +1,424 @@
+"""The recorder: watches every compilation and notes what it read. It compiles nothing, prints nothing, imports nothing.
+
+All methods of :class:`Recorder` run with Numba's global compiler lock held, so one stack of frames is enough.
+"""
+
+from __future__ import annotations
+
+import builtins
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aotnb.bridge import inspect as numba_facts
+from aotnb.bridge.environment import switches_digest
+from aotnb.bridge.values import by_address, deep_function_tree, is_fixed_module, summary, value_tree
+from aotnb.core.digest import digest
+from aotnb.errors import NotRelocatable
+from aotnb.tracing.instance import ABSENT, Callee, Instance, Read
+
+
+class _Request:
+    """A question to a dispatcher that has not led to a pipeline run yet."""
+
+    __slots__ = ("args", "dispatcher", "instance", "kind", "return_type", "template")
+
+    def __init__(self, dispatcher: Any, kind: str, args: tuple[Any, ...], return_type: Any, template: Any) -> None:
+        self.dispatcher, self.kind, self.args, self.return_type, self.template = dispatcher, kind, args, return_type, template
+        self.instance: Instance | None = None
+
+
+class Recorder:
+    """Implements the bridge's ``Observer``: keeps an :class:`Instance` for each compilation of this process."""
+
+    def __init__(self) -> None:
+        self.instances: list[Instance] = []
+        self.answer: Callable[[str, Any, tuple[Any, ...], Any, Any], Any] | None = None  # set by the loader
+        self.answer_wrapper: Callable[[str, Any, Any], Any] | None = None
+        self.use_disk_cache = False
+        self.recording = True
+        self.serialized_objects: dict[str, Any] = {}
+        self._frames: list[Instance] = []
+        self._requests: list[_Request] = []
+        self._templates: list[tuple[Any, int]] = []  # with the number of frames at entry
+        self._template_of: dict[int, tuple[Any, Any]] = {}  # dispatcher id -> (dispatcher, template)
+        self._by_library: dict[int, Instance] = {}
+        self._pending: dict[tuple[int, tuple[Any, ...]], Callable[[], None]] = {}
+        self._pending_of: dict[int, list[tuple[int, tuple[Any, ...]]]] = {}
+
+    def is_compiling(self) -> bool:
+        """Return whether a pipeline is running, so that a question comes from the compiler and not from Python."""
+        return bool(self._frames)
+
+    # ------------------------------------------------------------ questions to dispatchers
+
+    def dispatch(self, disp: Any, sig: Any, compile_: Callable[[], Any]) -> Any:
+        """Answer ``Dispatcher.compile(sig)``: what is there already, an image, or the compiler."""
+        args, return_type = numba_facts.normalize(sig)
+        existing = disp.overloads.get(args)
+        if existing is not None:
+            self._reused(disp, args, existing)
+            return existing.entry_point
+        if not disp._can_compile:
+            return compile_()
+        template = self._template_for(disp)
+        if self.answer is not None and template is None:
+            served = self.answer("function", disp, args, return_type, None)
+            if served is not None:
+                self._register_served(disp, args, served)
+                return served.entry_point
+        return self._compile(_Request(disp, "overload" if template is not None else "function", args, return_type, template), compile_)
+
+    def ufunc_dispatch(self, disp: Any, sig: Any, flags: Any, compile_: Callable[[], Any]) -> Any:
+        """Answer a question to the scalar kernel behind ``@vectorize`` and ``@guvectorize``."""
+        args, return_type = numba_facts.normalize(sig)
+        if self.answer is not None:
+            served = self.answer("ufunc", disp, args, return_type, flags)
+            if served is not None:
+                if disp.overloads.get(served.signature) is None:
+                    disp.overloads[served.signature] = served
+                self._register_served(disp, args, served)
+                return served
+        cres = self._compile(_Request(disp, "ufunc", args, return_type, None), compile_)
+        instance = self._by_library.get(id(cres.library))
+        if instance is not None:
+            self._depend(instance)
+            instance.python_called |= not self._frames
+        return cres
+
+    def wrapper(self, kind: str, cres: Any, extra: Any, build: Callable[[], Any]) -> Any:
+        """Answer a question for the loop around a kernel, from the image that served the kernel or by building it."""
+        if self.answer_wrapper is not None:
+            served = self.answer_wrapper(kind, cres, extra)
+            if served is not None:
+                return served
+        info = build()
+        instance = self._by_library.get(id(cres.library))
+        if instance is not None:
+            instance.wrappers[kind] = (info.library, info.name, extra)
+        return info
+
+    def _compile(self, request: _Request, compile_: Callable[[], Any]) -> Any:
+        self._requests.append(request)
+        try:
+            result = compile_()
+        except numba_facts.ForceLiteralArg as error:
+            if request.instance is not None and not self._frames:
+                request.instance.literals = frozenset(error.requested_args)
+            raise
+        finally:
+            self._requests.pop()
+        if request.instance is not None and not self._frames:
+            request.instance.python_called = True
+        return result
+
+    def _reused(self, disp: Any, args: tuple[Any, ...], existing: Any) -> None:
+        instance = self._by_library.get(id(existing.library))
+        if self._frames:
+            if instance is None:
+                self._frames[-1].problem(
+                    "compiled_before_hooks",
+                    f"{disp.py_func.__module__}.{disp.py_func.__qualname__} was compiled before aotnb was loaded; load aotnb earlier",
+                )
+            else:
+                self._depend(instance)
+            return
+        key = (id(disp), args)
+        insert = self._pending.pop(key, None)
+        if insert is not None:
+            insert()
+        if instance is not None:
+            instance.python_called = True
+
+    def overload_added(self, disp: Any, cres: Any, insert: Callable[[], None]) -> None:
+        """Put a nested compilation into the C table only when Python first asks for it: so we learn which ones Python calls."""
+        if not self._frames or not numba_facts.is_dispatcher(disp):
+            insert()
+            return
+        args = tuple(cres.signature.args)
+        disp.overloads[args] = cres
+        key = (id(disp), args)
+        self._pending[key] = insert
+        self._pending_of.setdefault(id(disp), []).append(key)
+
+    def compile_disabled(self, disp: Any) -> None:
+        """Insert what waits: a dispatcher that may not compile looks only at its C table."""
+        for key in self._pending_of.pop(id(disp), ()):
+            insert = self._pending.pop(key, None)
+            if insert is not None:
+                insert()
+
+    def flush_pending(self) -> None:
+        """Insert everything that waits; called before the hooks are removed."""
+        for insert in list(self._pending.values()):
+            insert()
+        self._pending.clear()
+        self._pending_of.clear()
+
+    # ------------------------------------------------------------ pipeline runs
+
+    def compile_started(self, state: Any) -> Instance:
+        """Open a frame for a pipeline run."""
+        func = state.func_id.func if state.func_id is not None else None
+        request = self._requests[-1] if self._requests else None
+        if request is not None and (request.instance is not None or request.dispatcher.py_func is not func):
+            request = None
+        config, switches = switches_digest()
+        instance = Instance(
+            index=len(self.instances),
+            func=func,
+            dispatcher=request.dispatcher if request else None,
+            kind=request.kind if request else "internal",
+            args=tuple(state.args or ()),
+            return_type=request.return_type if request else state.return_type,
+            flags=state.flags.copy(),
+            config=config,
+            switches=switches,
+            depth=len(self._frames),
+            parent=self._frames[-1].index if self._frames else None,
+            template=request.template if request else None,
+            started=time.perf_counter(),
+        )
+        if request is not None:
+            request.instance = instance
+        self.instances.append(instance)
+        self._frames.append(instance)
+        return instance
+
+    def compile_finished(self, frame: Instance, result: Any, error: BaseException | None) -> None:
+        """Close the frame; on success the instance owns its code library."""
+        popped = self._frames.pop()
+        assert popped is frame
+        frame.seconds = time.perf_counter() - frame.started
+        if self._frames:
+            self._frames[-1].nested_seconds += frame.seconds
+        frame.finished = True
+        if result is None:
+            return
+        frame.result = result
+        library = result.library
+        if library is not None:
+            self._by_library[id(library)] = frame
+        if result.objectmode or result.lifted:
+            frame.problem("not_relocatable", "object mode and lifted loops are not saved yet")
+        self._note_overload_sets(frame)
+        self._check_coherence(frame)
+        self._depend(frame)
+
+    def pass_timed(self, state: Any, name: str, seconds: float) -> None:
+        """Note the seconds of a compiler pass, nested compilations included."""
+        if self._frames:
+            timings = self._frames[-1].timings
+            timings[name] = timings.get(name, 0.0) + seconds
+
+    def _depend(self, callee: Instance) -> None:
+        """Let the function that is being compiled depend on *callee*."""
+        if not self._frames:
+            return
+        caller = self._frames[-1]
+        if callee is caller or any(known.instance is callee for known in caller.callees):
+            return
+        caller.callees.append(Callee(callee, None))
+
+    def _register_served(self, disp: Any, args: tuple[Any, ...], cres: Any) -> None:
+        """Make code that came from an image known, so that its callers can depend on it."""
+        instance = self._by_library.get(id(cres.library))
+        if instance is None:
+            config, switches = switches_digest()
+            instance = Instance(
+                index=-1, func=disp.py_func, dispatcher=disp, kind="function", args=args, return_type=None,
+                flags=None, config=config, switches=switches, depth=len(self._frames), parent=None,
+                result=cres, finished=True, from_image=cres.library.entry,
+            )  # fmt: skip
+            self._by_library[id(cres.library)] = instance
+        instance.python_called |= not self._frames
+        self._depend(instance)
+
+    # ------------------------------------------------------------ what the compilation reads
+
+    def interpreted(self, func: Any, reads: list[tuple[str, str, Any]]) -> None:
+        """Note the globals and closure cells of a function whose bytecode became IR."""
+        if not self._frames:
+            return
+        frame = self._frames[-1]
+        own = func is frame.func
+        module = numba_facts.namespace_module(func.__globals__)
+        for kind, name, value in reads:
+            if kind == "free" and not own:
+                continue  # determined by the definition that made the closure, which is an edge of its own
+            if not own and is_fixed_module(module):
+                continue
+            if not own and module is None and func.__globals__ is not getattr(frame.func, "__globals__", None):
+                # a namespace that the compiler made, such as that of a parallel loop body
+                if not _is_compiler_value(value):
+                    frame.problem("not_relocatable", f"{name} was read from a namespace without a module")
+                continue
+            self._read(frame, kind, name, module, own or func.__globals__ is getattr(frame.func, "__globals__", None), value)
+
+    def module_attribute(self, module: Any, attr: str) -> None:
+        """Note the attribute of a module that type inference looked up."""
+        if not self._frames or is_fixed_module(module.__name__):
+            return
+        frame = self._frames[-1]
+        if sys.modules.get(module.__name__) is not module:
+            frame.problem("not_relocatable", f"module {module.__name__} is not the one that is imported under this name")
+            return
+        self._read(frame, "attribute", attr, module.__name__, False, getattr(module, attr, ABSENT))
+
+    def _read(self, frame: Instance, kind: str, name: str, module: str | None, own: bool, value: Any) -> None:
+        key = (kind, name, None if own else module)
+        known = frame.reads.get(key)
+        if known is not None and known.value is value and not _is_mutable(value):
+            return
+        try:
+            content = "absent" if value is ABSENT else digest(value_tree(value))
+        except NotRelocatable as error:
+            frame.problem("not_relocatable", f"{name}: {error}")
+            return
+        if known is not None and known.digest != content:
+            frame.problem("incoherent", f"{name} changed while {frame.qualname} was being compiled")
+        frame.reads[key] = Read(kind, name, module, own, value, content, summary(value))
+
+    def pruned(self, func: Any, names: set[tuple[str, str]]) -> None:
+        """Forget names that only a dead branch mentions: the compiler did not read them."""
+        if not self._frames or self._frames[-1].func is not func:
+            return
+        frame = self._frames[-1]
+        for kind, name in names:
+            frame.reads.pop((kind, name, None), None)
+
+    def resolved(self, key: Any) -> None:
+        """Note a function type or attribute whose implementations were looked up."""
+        if self._frames:
+            try:
+                self._frames[-1].resolved.add(key)
+            except TypeError:  # unhashable
+                self._frames[-1].resolved.add(numba_facts.key_name(key))
+
+    def template_entered(self, template: Any) -> None:
+        """An ``@overload`` function is being asked for an implementation."""
+        self._templates.append((template, len(self._frames)))
+        self.template_used(template)
+
+    def template_left(self, template: Any) -> None:
+        """The implementation has been made."""
+        self._templates.pop()
+
+    def template_used(self, template: Any) -> None:
+        """Note an overload from outside Numba: what it decides is part of the code."""
+        if self._frames and numba_facts.external_template(template):
+            func = numba_facts.template_function(template)
+            self._frames[-1].templates.setdefault(id(func), func)
+
+    def _template_for(self, disp: Any) -> Any:
+        known = self._template_of.get(id(disp))
+        if known is not None:
+            return known[1]
+        # a dispatcher first asked while an overload builds its implementation, from no Python name, is that implementation
+        if self._templates and self._templates[-1][1] == len(self._frames) and not _reachable(disp):
+            self._template_of[id(disp)] = (disp, self._templates[-1][0])
+            return self._templates[-1][0]
+        return None
+
+    def _note_overload_sets(self, frame: Instance) -> None:
+        """Digest the overloads from outside Numba of everything that was resolved, as they are now."""
+        external = numba_facts.external_overloads()
+        if not external:
+            return
+        for name in {numba_facts.key_name(key) for key in frame.resolved} & external.keys():
+            try:
+                frame.overload_sets[name] = digest([digest(deep_function_tree(func)) for func in external[name]])
+            except NotRelocatable as error:
+                frame.problem("not_relocatable", f"an overload of {name}: {error}")
+
+    def dynamic_address(self, address: int, info: str) -> None:
+        """Note an address of this process that goes into the code."""
+        if self._frames:
+            self._frames[-1].addresses[address] = info
+
+    def serialized(self, obj: Any, name: str) -> None:
+        """Note the object behind a pickled constant, named after its content."""
+        self.serialized_objects[name.split(".")[3] if name.count(".") >= 3 else name] = obj
+
+    def disk_cache_enabled(self) -> bool:
+        """Return whether Numba's own cache may be read and written."""
+        return self.use_disk_cache
+
+    # ------------------------------------------------------------ coherence
+
+    def _check_coherence(self, frame: Instance) -> None:
+        """Find callees that were frozen earlier with values that have changed since."""
+        seen: set[int] = set()
+        stack = [callee.instance for callee in frame.callees if callee.instance.started < frame.started]
+        while stack:
+            instance = stack.pop()
+            if id(instance) in seen:
+                continue
+            seen.add(id(instance))
+            for read in instance.reads.values():
+                if not holds(instance, read):
+                    frame.problem(
+                        "incoherent",
+                        f"{instance.qualname} was compiled earlier with another value of {read.name} ({read.summary})",
+                    )
+                    return
+            if any(reason == "incoherent" for reason, _ in instance.problems):
+                frame.problem("incoherent", f"its callee {instance.qualname} is incoherent")
+                return
+            stack.extend(callee.instance for callee in instance.callees)
+
+
+def current_value(func: Any, read: Read) -> Any:
+    """Return what *read* would find now, or :data:`ABSENT`."""
+    if read.kind == "free":
+        names = func.__code__.co_freevars
+        if read.name not in names:
+            return ABSENT
+        try:
+            return func.__closure__[names.index(read.name)].cell_contents
+        except ValueError:
+            return ABSENT
+    if read.own:
+        namespace = func.__globals__
+    else:
+        module = sys.modules.get(read.module or "")
+        if module is None:
+            return ABSENT
+        if read.kind == "attribute":
+            return getattr(module, read.name, ABSENT)
+        namespace = vars(module)
+    if read.name in namespace:
+        return namespace[read.name]
+    return getattr(builtins, read.name, ABSENT)
+
+
+def holds(instance: Instance, read: Read) -> bool:
+    """Return whether *read* would find the same thing now."""
+    value = current_value(instance.func, read)
+    if value is read.value and not _is_mutable(value):
+        return True
+    if value is ABSENT:
+        return read.digest == "absent"
+    try:
+        return digest(value_tree(value)) == read.digest
+    except NotRelocatable:
+        return False
+
+
+def _is_mutable(value: Any) -> bool:
+    return hasattr(value, "__array_interface__") and not by_address(value)
+
+
+def _is_compiler_value(value: Any) -> bool:
+    name = getattr(value, "__module__", None) or getattr(value, "__name__", None) or type(value).__module__
+    return is_fixed_module(name)
+
+
+def _reachable(disp: Any) -> bool:
+    """Return whether a Python name leads to this dispatcher."""
+    func = disp.py_func
+    found: Any = sys.modules.get(func.__module__ or "")
+    for part in func.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is disp
