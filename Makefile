@@ -1,6 +1,6 @@
 # Needs Python >= 3.10 and make. Every target makes the virtual environment it needs; a second run reuses it.
 #
-#   make test                      lint, types, import contracts, tests (not the slow ones)
+#   make test                      lint, types, import contracts, documentation, tests (not the slow ones)
 #   make demo                      trace and save in one kernel, load and run in a fresh one, print the table
 #   make test-slow                 the tests marked slow or corpus
 #   make test-matrix               the tests under the other supported Numba
@@ -73,7 +73,7 @@ env: $(VENV)/.test
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
 # pytest comes last: its summary line closes the output.
-test: lint types contracts pytest
+test: lint types contracts docs pytest
 
 lint: $(VENV)/.test
 	@$(BIN)/ruff check .

@@ -84,3 +84,15 @@ def test_the_tree_names_no_machine() -> None:
     files = [*PACKAGE.rglob("*.py"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), ROOT / "Makefile", ROOT / "pyproject.toml"]
     found = [str(path.relative_to(ROOT)) for path in files if pattern.search(path.read_text(encoding="utf-8"))]
     assert found == []
+
+
+REASONS = set(
+    "method_changed callee_changed global_changed closure_changed overload_changed version_changed config_changed cpu_mismatch "
+    "not_traced not_relocatable compiled_before_hooks incoherent untrusted malformed missing_file format_version checksum "
+    "symbol_missing".split()
+)
+
+
+def test_every_reason_code_has_its_section() -> None:
+    text = (ROOT / "docs/reference/reason-codes.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^### (\w+)$", text, re.MULTILINE)) == REASONS
