@@ -194,7 +194,7 @@ def _finish(run: _Run) -> dict[str, Any]:
 
         try:
             status = session.status()
-            compiled = tuple(session.compilations())
+            compiled = tuple(session.compiled())
             saved = _save(run, compiled)
         except Exception as error:  # noqa: BLE001  exit handlers report, they do not raise
             _fail(run, error)

@@ -46,7 +46,7 @@ def save(path, trace=None, **options):
     print("saved", Path(path).name)
     return SaveReport(path, "id", 1, 1, 1, (), 5, "in-process", "generic", 0.1)
 
-def compile(saveable=True):
+def compile_(saveable=True):
     state["compiled"].append(Compilation(0, "f", "m", "()", "function", 0, None, 1.0, 1.0, saveable=saveable))
 
 def miss(reason):
@@ -55,11 +55,12 @@ def miss(reason):
 def status():
     return Status(state["active"], "0", "0", tuple(state["images"]), len(state["compiled"]), (), tuple(state["misses"]))
 
-def compilations():
+def compiled():
     return tuple(state["compiled"])
 
-for value in (activate, load, save, compile, miss, status, compilations):
+for value in (activate, load, save, miss, status, compiled):
     setattr(session, value.__name__, value)
+session.compile = compile_
 sys.modules["aotnb.session"] = session
 """
 
