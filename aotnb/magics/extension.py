@@ -1,0 +1,53 @@
+"""``%load_ext aotnb`` and ``%unload_ext aotnb``: what is put into the shell, and how all of it is taken out again.
+
+All state hangs on the shell's own registry, so ``%reload_ext`` (unload, reload of the top module, load) finds it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from IPython.core.error import UsageError
+
+from aotnb import session
+from aotnb.errors import AotError
+from aotnb.magics.cells import TracedCells
+from aotnb.magics.complete import Completer
+from aotnb.magics.magics import AotMagics
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_NAME = AotMagics.__name__
+
+
+def load(shell: InteractiveShell) -> None:
+    """Install the hooks into Numba and the magics into the shell; does nothing the second time."""
+    if _NAME in shell.magics_manager.registry:
+        return
+    was_active = session.is_active()  # by AOTNB_IMAGE, say: then unloading the magics must not end it
+    try:
+        session.activate()
+    except AotError as error:
+        raise UsageError(str(error)) from None
+    cells = TracedCells(shell)
+    completer = Completer(shell)
+    shell.register_magics(AotMagics(shell, cells=cells, completer=completer, deactivate=not was_active))
+    cells.install()
+    completer.install()
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take out magics, events, transformer, completers, and the hooks if loading the extension had installed them."""
+    manager = shell.magics_manager
+    magics = manager.registry.pop(_NAME, None)
+    if magics is None:
+        return
+    for kind, names in AotMagics.magics.items():
+        for name in names:
+            manager.magics[kind].pop(name, None)
+    shell.configurables[:] = [item for item in shell.configurables if item is not magics]
+    magics.cells.uninstall()
+    magics.completer.uninstall()
+    if magics.deactivate:
+        session.deactivate()

@@ -1,0 +1,181 @@
+"""The magics: parse, one public call, return a report. Their ``?`` help is generated from the arguments."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.display import display
+
+from aotnb import session
+from aotnb.building.link import LINKERS
+from aotnb.display import bundle
+from aotnb.display.progress import Display, Silent, Watched, for_stream
+from aotnb.errors import AotError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from aotnb.magics.cells import TracedCells
+    from aotnb.magics.complete import Completer
+    from aotnb.session import Trace
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def file_name(text: str) -> str:
+    """Return a path as typed: IPython leaves the quotes on, and nobody expands the tilde."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1]
+    return os.path.expanduser(text)
+
+
+def one_sentence(magic: F) -> F:
+    """Let a user's mistake fail the cell with its sentence alone, no traceback; other errors stay what they are."""
+
+    @functools.wraps(magic)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        try:
+            return magic(*args, **kwargs)
+        except AotError as error:
+            line = f"{type(error).__name__}: {error}"
+            error._render_traceback_ = lambda: [line]  # type: ignore[attr-defined]
+            raise
+
+    return wrapper  # type: ignore[return-value]
+
+
+quiet = argument("-q", "--quiet", action="store_true", help="Show nothing on success.")
+
+
+@magics_class
+class AotMagics(Magics):
+    """Trace cells, save what Numba compiled as a native image, load it in a later kernel."""
+
+    def __init__(self, shell: InteractiveShell, *, cells: TracedCells, completer: Completer, deactivate: bool) -> None:
+        super().__init__(shell)
+        self.cells = cells
+        self.completer = completer
+        self.deactivate = deactivate
+
+    @magic_arguments()
+    @argument("name", nargs="?", metavar="NAME", help="Name of the trace, for %%aot_save --trace and %%aot_diff.")
+    @quiet
+    @no_var_expand
+    @line_cell_magic
+    @one_sentence
+    def aot_trace(self, line: str, cell: str | None = None) -> Any:
+        """Record every compilation that the cell causes, in the notebook and inside libraries.
+
+        As ``%%aot_trace`` on the first line it traces the whole cell, as ``%aot_trace`` the rest of it.
+        The report on the trace is shown when the cell has succeeded.
+        """
+        __tracebackhide__ = True
+        args = _parse(self.aot_trace, line)
+        if cell is None:
+            return self.cells.begin(args.name, quiet=args.quiet)
+        return self.cells.run_stacked(args.name, cell, quiet=args.quiet)
+
+    @magic_arguments()
+    @argument("file", metavar="FILE", type=file_name, help="Where to save; an image that is there is replaced.")
+    @argument("--trace", metavar="NAME", help="Save this trace only, not everything recorded in this kernel.")
+    @argument("--link", choices=("auto", *LINKERS), default="auto", help="How to link; auto takes the first there is.")
+    @quiet
+    @no_var_expand
+    @line_magic
+    @one_sentence
+    def aot_save(self, line: str) -> bundle.Report | None:
+        """Compile what was traced into one native image."""
+        args = _parse(self.aot_save, line)
+        trace = None if args.trace is None else _trace(args.trace)
+        with _progress(self.shell, quiet=args.quiet) as progress:
+            report = session.save(args.file, trace, link=args.link, progress=progress)
+        return None if args.quiet else bundle.save_report(report)
+
+    @magic_arguments()
+    @argument("file", metavar="FILE", type=file_name, help="An image that %%aot_save or aotnb run --record wrote.")
+    @quiet
+    @no_var_expand
+    @line_magic
+    @one_sentence
+    def aot_load(self, line: str) -> bundle.Report | None:
+        """Map a native image: from now on its code is used instead of the JIT, wherever it is still valid.
+
+        Load before the libraries are imported: some of them compile while they are.
+        """
+        args = _parse(self.aot_load, line)
+        report = session.load(args.file)
+        return None if args.quiet else bundle.load_report(report)
+
+    @magic_arguments()
+    @no_var_expand
+    @line_magic
+    @one_sentence
+    def aot_status(self, line: str) -> bundle.Report:
+        """Show the loaded images, what they served, what was compiled all the same, and why."""
+        _parse(self.aot_status, line)
+        return bundle.status_report(session.status())
+
+    @magic_arguments()
+    @argument("name", nargs="?", metavar="NAME", help="The trace; the last one if none is given.")
+    @argument("--growth", action="store_true", help="One row for each compilation: what it added, what it shared.")
+    @no_var_expand
+    @line_magic
+    @one_sentence
+    def aot_roots(self, line: str) -> bundle.Report:
+        """Show the roots tables of a trace: the objects that the compiled code of each method refers to."""
+        args = _parse(self.aot_roots, line)
+        return bundle.roots_report(_trace(args.name), growth=args.growth)
+
+    @magic_arguments()
+    @argument("a", metavar="A", help="The earlier trace.")
+    @argument("b", metavar="B", help="The later trace.")
+    @no_var_expand
+    @line_magic
+    @one_sentence
+    def aot_diff(self, line: str) -> bundle.Report:
+        """Compare two traces: which compilations were added, removed or changed."""
+        args = _parse(self.aot_diff, line)
+        return bundle.diff_report(_trace(args.a), _trace(args.b))
+
+
+def _parse(magic: Any, line: str) -> Namespace:
+    """Parse the arguments; an open quote is a mistake like any other."""
+    __tracebackhide__ = True
+    try:
+        return parse_argstring(magic, line)
+    except ValueError as error:
+        raise UsageError(f"{error} in: {line}") from None
+
+
+def _trace(name: str | None) -> Trace:
+    """Return a closed trace by name, or the last one."""
+    __tracebackhide__ = True
+    known = session.traces()
+    trace = session.last_trace() if name is None else known.get(name)
+    if trace is None:
+        which = "there is no trace yet" if name is None else f"there is no trace {name!r}"
+        raise UsageError(f"{which}; known: {', '.join(known)}" if known else f"{which}; begin a cell with %%aot_trace NAME")
+    return trace
+
+
+def _progress(shell: InteractiveShell, *, quiet: bool) -> Watched | Silent:
+    """Return progress that fits the front end; nobody watches where the front end takes no input (nbconvert, CI)."""
+    kernel = getattr(shell, "kernel", None)
+    if quiet or (kernel is not None and not getattr(kernel, "_allow_stdin", True)):
+        return Silent()
+    return for_stream(sys.stderr) if kernel is None else Watched(Display(_publish))
+
+
+def _publish(data: dict[str, str]) -> Callable[[dict[str, str]], Any]:
+    handle = display(data, raw=True, display_id=True)
+    return functools.partial(handle.update, raw=True)
