@@ -11,6 +11,7 @@ from aotnb.bridge import compat, hooks
 from aotnb.building.pipeline import build
 from aotnb.core.records import Compilation, LoadReport, Miss, SaveReport, Served, Status
 from aotnb.errors import TraceError
+from aotnb.image.reader import ImageReader
 from aotnb.loading.loader import Resolver
 from aotnb.tracing.instance import Instance
 from aotnb.tracing.recorder import Recorder
@@ -199,6 +200,7 @@ def save(
     trace: Trace | None = None,
     *,
     link: str = "auto",
+    append: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SaveReport:
     """Compile what was recorded into one native image at *path*.
@@ -211,6 +213,8 @@ def save(
         What to save; None means everything recorded in this process.
     link
         "auto", "cc", "ld.lld" or "in-process".
+    append
+        Keep the entries of the image that is at *path* already, and add to them.
     progress
         Called as ``progress(stage, done, total)``.
 
@@ -221,7 +225,8 @@ def save(
     """
     session = _active()
     instances = session.recorder.instances if trace is None else trace.instances
-    return build(session.recorder, instances, Path(path), link=link, progress=progress)
+    keep = [ImageReader(path)] if append and Path(path).exists() else []
+    return build(session.recorder, instances, Path(path), link=link, progress=progress, keep=keep)
 
 
 def load(path: str | Path) -> LoadReport:

@@ -99,28 +99,23 @@ def external_template(template: Any) -> bool:
     return not is_fixed_module(template_function(template).__module__)
 
 
-def external_overloads() -> dict[str, list[Any]]:
-    """Return the overload functions registered from outside Numba, by the name of what they overload."""
-    found: dict[str, list[Any]] = {}
-    for key, func in _external_templates():
-        found.setdefault(key_name(key), []).append(func)
-    return found
-
-
 _scanned = [0, 0]
-_external: list[Any] = []
+_external: dict[str, list[Any]] = {}
 
 
-def _external_templates() -> list[tuple[Any, Any]]:
-    """Return (key, overload function) in order of registration; the registries only grow, so only their new ends are read."""
+def external_overloads() -> dict[str, list[Any]]:
+    """Return the overload functions registered from outside Numba, by the name of what they overload.
+
+    In order of registration; the registries only grow, so only their new ends are read.
+    """
     functions, attributes = builtin_registry.functions, builtin_registry.attributes
     for template in functions[_scanned[0] :]:
-        if issubclass(template, _OverloadFunctionTemplate) and not is_fixed_module(template._overload_func.__module__):
-            _external.append((template.key, template._overload_func))
+        if _OverloadFunctionTemplate in template.__mro__ and not is_fixed_module(template._overload_func.__module__):
+            _external.setdefault(key_name(template.key), []).append(template._overload_func)
     for template in attributes[_scanned[1] :]:
-        if issubclass(template, _OverloadAttributeTemplate) and not is_fixed_module(template._overload_func.__module__):
+        if _OverloadAttributeTemplate in template.__mro__ and not is_fixed_module(template._overload_func.__module__):
             owner = template.key if isinstance(template.key, type) else type(template.key)
-            _external.append(((owner.__name__, template._attr), template._overload_func))
+            _external.setdefault(key_name((owner.__name__, template._attr)), []).append(template._overload_func)
     _scanned[:] = len(functions), len(attributes)
     return _external
 
@@ -208,3 +203,8 @@ def follow(path: Any, func: Any, module: str) -> Any:
     for position in positions:
         value = value[position] if isinstance(value, tuple) and position < len(value) else None
     return value
+
+
+def image_entry(library: Any) -> Any:
+    """Return (image, number of the code instance) if the code of *library* lies in a loaded image, else None."""
+    return getattr(library, "entry", None)

@@ -188,12 +188,19 @@ def module_texts(library_text: str) -> list[str]:
 def _tidy(text: str, recursions: dict[str, str]) -> str:
     """Turn definitions of per-process globals into slots, and uses of data symbols into loads from slots."""
     lines: list[str] = []
+    seen: set[str] = set()
     declared = set(re.findall(r'^(?:declare|define) [^@]*@("[^"]*"|[\w.$-]+)', text, re.MULTILINE))
     for line in text.split("\n"):
         if line.startswith("@"):
             rewritten = _tidy_global(line, recursions, declared)
             if rewritten is not None:
                 lines.append(rewritten)
+        elif line.startswith("declare "):
+            # two libraries of equal content have become one, and so have their declarations
+            name = line[line.index("@") : line.index("(", line.index("@"))]
+            if name not in seen:
+                seen.add(name)
+                lines.append(line)
         elif DATA_PREFIX in line:
             lines.extend(_load_data(line, len(lines)))
         elif line.startswith(";") or not line:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from aotnb.core.digest import canonical, digest
 from aotnb.core.roots import RootsTable
 from aotnb.image.model import CodeInstance, Library, Manifest, method_key
+from aotnb.image.reader import ImageReader
 
 SELF_KEY = "self"  # stands for the id of the image that is being made
 
@@ -18,10 +20,10 @@ class ManifestBuilder:
         self.instances: list[CodeInstance] = []
         self.libraries: dict[str, Library] = {}
         self.switches: dict[str, dict[str, str]] = {}
-        self.overloads: dict[str, list[str]] = {}
         self._tables: dict[str, RootsTable] = {}
         self._by_id: dict[str, int] = {}
         self._names: dict[str, int] = {}
+        self._imported: dict[tuple[str, int], int] = {}
 
     def root(self, method: str, tree: Any) -> int:
         """Return the index of the root *tree* in the table of *method*."""
@@ -46,6 +48,55 @@ class ManifestBuilder:
     def find(self, identity: str) -> int | None:
         """Return the index of the instance with this id."""
         return self._by_id.get(identity)
+
+    def import_instance(self, image: ImageReader, number: int) -> int:
+        """Take over a code instance of another image with everything it depends on; return its index here."""
+        known = self._imported.get((image.image_id, number))
+        if known is not None:
+            return known
+        old = image.instance(number)
+        if (same := self.find(old.id)) is not None:
+            self._imported[image.image_id, number] = same
+            self.instances[same].entry |= old.entry
+            return same
+        table = method_key(old)
+
+        def moved(index: int) -> int:
+            return self.root(table, image.root(old, index))
+
+        record = replace(
+            old,
+            args=[moved(i) for i in old.args],
+            consts=[moved(i) for i in old.consts],
+            return_type=None if old.return_type is None else moved(old.return_type),
+            explicit_return=None if old.explicit_return is None else moved(old.explicit_return),
+            resolved=[self.name(image.index["names"][i]) for i in old.resolved],
+            edges=list(old.edges),
+            callees=[],
+        )
+        index = self._imported[image.image_id, number] = self.reserve(record)
+        self._by_id.setdefault(record.id, index)
+        record.callees = [[self.import_instance(image, callee), path] for callee, path in old.callees]
+        if old.config in image.index["switches"]:
+            self.switches[old.config] = image.index["switches"][old.config]
+        self._import_libraries(image, [library for library in (old.library, *_wrapper_libraries(old)) if library])
+        return index
+
+    def _import_libraries(self, image: ImageReader, names: list[str]) -> None:
+        for name in names:
+            if name in self.libraries:
+                continue
+            _, _, uses, slots = image.index["code"][name]
+            library = self.libraries[name] = Library(name, image.library_text(name), {}, uses)
+            for slot, (kind, owner, root) in slots.items():
+                if owner < 0:
+                    library.slots[slot] = [kind, -1, -1]
+                    continue
+                here = self.import_instance(image, owner)
+                instance = image.instance(owner)
+                index = -1 if root < 0 else self.root(method_key(instance), image.root(instance, root))
+                library.slots[slot] = [kind, here, index]
+            self._import_libraries(image, uses)
 
     def roots_of(self, method: str) -> list[Any]:
         """Return the roots of a method in order of their index."""
@@ -81,7 +132,6 @@ class ManifestBuilder:
             methods=tables,
             names=names,
             switches=dict(sorted(self.switches.items())),
-            overloads=dict(sorted(self.overloads.items())),
             dropped=sorted(dropped, key=canonical),
         )
 
@@ -94,6 +144,10 @@ class ManifestBuilder:
             tables[method] = [trees[i] for i in order]
             moved[method] = {old: new for new, old in enumerate(order)}
         return tables, moved
+
+
+def _wrapper_libraries(instance: CodeInstance) -> list[str]:
+    return sorted({symbol.rpartition(".")[0] for symbol in instance.symbols.values()})
 
 
 def instance_id(instance: CodeInstance, instances: list[CodeInstance]) -> str:

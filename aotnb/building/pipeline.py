@@ -30,6 +30,7 @@ from aotnb.core.records import SaveReport
 from aotnb.errors import BuildError
 from aotnb.image.format import dump_json, publish
 from aotnb.image.model import Library, to_tree
+from aotnb.image.reader import ImageReader
 from aotnb.image.trust import user_key
 from aotnb.tracing.instance import Instance
 from aotnb.tracing.recorder import Recorder
@@ -44,9 +45,13 @@ def build(
     *,
     link: str = "auto",
     progress: Progress | None = None,
+    keep: Iterable[ImageReader] = (),
     merged: bool = False,
 ) -> SaveReport:
-    """Compile the entries among *instances* into an image at *path*. Nothing is written unless all of it succeeds."""
+    """Compile the entries among *instances*, and those of the images in *keep*, into an image at *path*.
+
+    Nothing is written unless all of it succeeds. *merged* compiles everything as one unit (for comparison).
+    """
     report = progress or (lambda stage, done, total: None)
     started = time.perf_counter()
     timings: dict[str, float] = {}
@@ -56,7 +61,7 @@ def build(
         raise BuildError(f"there is no folder {path.parent}; make it first")
     linker = choose(link)
     report("plan", 0, 1)
-    plan = Planner(recorder).plan(instances)
+    plan = Planner(recorder).plan(instances, keep)
     timings["plan"] = time.perf_counter() - started
     if not any(instance.entry for instance in plan.manifest.instances):
         raise BuildError(f"nothing to save: {_why_empty(plan)}")
@@ -187,7 +192,6 @@ def _parts(
         "code": code_index,
         "names": manifest.names,
         "switches": manifest.switches,
-        "overloads": manifest.overloads,
         "dropped": manifest.dropped,
     }
     image_id = digest([manifest.process, manifest.features, [i.id for i in manifest.instances], sorted(libraries)])

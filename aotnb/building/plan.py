@@ -18,10 +18,12 @@ from aotnb.bridge.roots import environment_consts, object_root
 from aotnb.bridge.typecodec import encode_type, encode_types
 from aotnb.bridge.values import by_address, deep_function_tree, is_fixed_module
 from aotnb.building.manifest import ManifestBuilder
+from aotnb.building.units import closure, declared_functions
 from aotnb.core.digest import digest
 from aotnb.core.records import Dropped
 from aotnb.errors import NotRelocatable
 from aotnb.image.model import CodeInstance, Edge, Library, Manifest
+from aotnb.image.reader import ImageReader
 from aotnb.tracing.instance import Instance, Read
 from aotnb.tracing.recorder import Recorder
 
@@ -58,19 +60,20 @@ class Planner:
         self._facts: dict[int, LibraryFacts] = {}
         self._known: dict[str, str] = {}  # Numba's function and environment names -> canonical names
 
-    def plan(self, instances: Iterable[Instance]) -> Plan:
-        """Plan an image with the entries among *instances*."""
+    def plan(self, instances: Iterable[Instance], keep: Iterable[ImageReader] = ()) -> Plan:
+        """Plan an image with the entries among *instances* and all entries of the images in *keep*."""
         for instance in instances:
-            if not instance.python_called or instance.from_image is not None:
+            if not instance.python_called:
                 continue
             if instance.literals is not None:
                 self._guard(instance, self._add_outcome)
             elif instance.result is not None:
                 self._guard(instance, self._add_entry)
+        for image in keep:
+            for number in range(len(image)):
+                if image.instance(number).entry:
+                    self.builder.import_instance(image, number)
         process, (cpu, features) = process_tree(), host_cpu()
-        for name, functions in numba_facts.external_overloads().items():
-            digests = [digest(deep_function_tree(function)) for function in functions]
-            self.builder.overloads[name] = digests
         rows = [{f: getattr(d, f) for f in ("function", "module", "signature", "reason", "detail")} for d in self.dropped]
         manifest = self.builder.finish(process, cpu, features, rows)
         return Plan(manifest, dict(sorted(self.builder.libraries.items())), self.dropped)
@@ -106,6 +109,8 @@ class Planner:
         record.entry, record.literals = True, sorted(instance.literals or ())
 
     def _add_instance(self, instance: Instance) -> int:
+        if instance.from_image is not None:
+            return self._import(instance.from_image)
         known = self._instances.get(id(instance))
         if known is not None:
             return known
@@ -115,6 +120,14 @@ class Planner:
             record.callees.append([self._add_instance(callee), path])
         self.builder.switches[instance.config] = instance.switches
         self.builder.seal(index)
+        return index
+
+    def _import(self, entry: Any) -> int:
+        image, number = entry
+        index = self.builder.import_instance(image.reader, number)
+        for name in closure(self.builder.libraries, [image.reader.instance(number).library]):
+            for function in declared_functions(self.builder.libraries[name]):
+                self._known[function] = function
         return index
 
     def _describe(self, instance: Instance) -> CodeInstance:
@@ -212,6 +225,9 @@ class Planner:
             current = stack.pop()
             if id(current) in seen or numba_facts.is_runtime_library(current):
                 continue
+            if (entry := numba_facts.image_entry(current)) is not None:
+                self._import(entry)
+                continue
             seen.add(id(current))
             if id(current) not in self._facts:
                 facts = self._facts[id(current)] = library_facts(current, self._wants_python(current))
@@ -244,7 +260,7 @@ class Planner:
     def _uses(self, key: int) -> list[int]:
         facts = self._facts[key]
         targets = [*facts.links, *self._recursive_targets(facts)]
-        return [id(lib) for lib in targets if not numba_facts.is_runtime_library(lib)]
+        return [id(lib) for lib in targets if id(lib) in self._facts]
 
     def _name(self, group: _Group) -> None:
         owners = [owner for facts in group.members if (owner := self._owner.get(id(facts.library))) is not None]
@@ -281,7 +297,7 @@ class Planner:
             owners = [owner for facts in group.members if (owner := self._owner.get(id(facts.library))) is not None]
             slots = {slot: self._slot(kind, key, owners) for slot, (kind, key) in sorted(library.slots.items())}
             uses = sorted({name for name in self._library_uses(group) if name != library.name})
-            self.builder.libraries[library.name] = Library(library.name, library.text, slots, sorted(library.externals), uses)
+            self.builder.libraries[library.name] = Library(library.name, library.text, slots, uses)
 
     def _library_uses(self, group: _Group) -> Iterable[str]:
         for facts in group.members:
@@ -289,6 +305,9 @@ class Planner:
                 used = self._groups[key].canonical
                 assert used is not None
                 yield used.name
+            for library in facts.links:
+                if (entry := numba_facts.image_entry(library)) is not None:
+                    yield entry[0].reader.instance(entry[1]).library
 
     def _slot(self, kind: str, key: str, owners: list[Instance]) -> list[Any]:
         if kind == "env":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from aotnb.image.model import Library, Manifest
@@ -56,7 +57,7 @@ def plan_units(manifest: Manifest, libraries: dict[str, Library], *, merged: boo
         inside = set(group)
         available = [name for name in closure(libraries, group) if name not in inside]
         exported = {s for s in symbols if owner[library_of(s)] == number}
-        exported |= {f for name in group if name in called_from_outside for f in _functions(libraries[name])}
+        exported |= {f for name in group if name in called_from_outside for f in declared_functions(libraries[name])}
         units.append(Unit(group, available, frozenset(exported)))
     return units
 
@@ -65,8 +66,6 @@ def _entry_of(symbol: str, manifest: Manifest) -> str:
     return next(i.id for i in manifest.instances if i.entry and symbol in i.symbols.values())
 
 
-def _functions(library: Library) -> list[str]:
+def declared_functions(library: Library) -> list[str]:
     """Return the functions of *library* that other libraries may call."""
-    import re
-
     return re.findall(rf'^define (?!internal|private)[^@]*@"?({re.escape(library.name)}\.f\d+)"?\(', library.text, re.MULTILINE)

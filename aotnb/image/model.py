@@ -21,7 +21,6 @@ class Library:
     name: str
     text: str
     slots: dict[str, list[Any]]  # slot -> [kind, index of its code instance or -1, root index or -1]
-    externals: list[str]
     uses: list[str]
 
 
@@ -81,7 +80,6 @@ class Manifest:
     methods: dict[str, list[Tree]]  # "module:qualname:digest" -> roots in order of their index
     names: list[str]
     switches: dict[str, dict[str, str]]  # config digest -> text of each switch
-    overloads: dict[str, list[str]]  # external overloads at the save: what is overloaded -> digests
     dropped: list[dict[str, str]] = field(default_factory=list)
 
 

@@ -47,6 +47,8 @@ class Validator:
         self.args = args
         self.verdict = Verdict()
         self._seen: set[tuple[int, int]] = set()
+        self._external = numba_facts.external_overloads()
+        self._set_digests: dict[str, str] = {}
         for arg in args:
             for _, disp in numba_facts.dispatchers_in_type(arg):
                 self._meet(disp)
@@ -90,7 +92,7 @@ class Validator:
                 raise _Refused("version_changed", f"{edge.name} was {edge.digest}, is {found or 'not installed'}")
             return
         if edge.kind == "overload":
-            functions = [f for fs in numba_facts.external_overloads().values() for f in fs]
+            functions = [f for fs in self._external.values() for f in fs]
             if not any(_is_named(f, edge) and digest(deep_function_tree(f)) == edge.digest for f in functions):
                 raise _Refused("overload_changed", f"the overload {edge.where}.{edge.name} used by {instance.qualname} has changed")
             return
@@ -124,16 +126,23 @@ class Validator:
 
     def _overload_sets(self, instance: CodeInstance) -> None:
         """Compare, for what this instance resolved, the overloads from outside Numba: added ones count as well."""
-        external = numba_facts.external_overloads()
-        if not external:
+        if not self._external:
             return
         names = self.image.index["names"]
         recorded = {edge.name: edge.digest for edge in instance.edges if edge.kind == "overload_set"}
         for number in instance.resolved:
-            functions = external.get(names[number])
-            found = None if functions is None else digest([digest(deep_function_tree(f)) for f in functions])
-            if found != recorded.get(names[number]):
-                raise _Refused("overload_changed", f"the overloads of {names[number]}, used by {instance.qualname}, have changed")
+            name = names[number]
+            if name in self._external or name in recorded:
+                if self._set_digest(name) != recorded.get(name):
+                    raise _Refused("overload_changed", f"the overloads of {name}, used by {instance.qualname}, have changed")
+
+    def _set_digest(self, name: str) -> str | None:
+        if name not in self._external:
+            return None
+        found = self._set_digests.get(name)
+        if found is None:
+            found = self._set_digests[name] = digest([digest(deep_function_tree(f)) for f in self._external[name]])
+        return found
 
     # ------------------------------------------------------------ callees
 

@@ -245,10 +245,14 @@ class Recorder:
         own = func is frame.func
         module = numba_facts.namespace_module(func.__globals__)
         for kind, name, value in reads:
-            if kind == "free" and not own:
+            if kind == "free" and (not own or frame.dispatcher is None or frame.template is not None):
                 continue  # determined by the definition that made the closure, which is an edge of its own
-            if not own and is_fixed_module(module):
-                continue
+            if getattr(builtins, name, ABSENT) is value and func.__globals__.get(name, value) is not value:
+                continue  # put in by the compiler itself, such as the bool() around a condition
+            if own and module is None and frame.dispatcher is None:
+                continue  # the compiler's own function: its namespace follows from its caller
+            if is_fixed_module(module):
+                continue  # fixed by the environment key
             if not own and module is None and func.__globals__ is not getattr(frame.func, "__globals__", None):
                 # a namespace that the compiler made, such as that of a parallel loop body
                 if not _is_compiler_value(value):
