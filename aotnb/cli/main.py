@@ -1,0 +1,164 @@
+"""Arguments and exit statuses of ``aotnb``. Each command is one function; what it needs is imported inside it.
+
+Exit statuses: 0 success, 1 what was asked for could not be done, 2 wrong usage. An error is one sentence on standard
+error, never a traceback, except the traceback of the user's own script under ``run``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from aotnb import __version__
+from aotnb.errors import AotError
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status; ``run`` may raise the script's own ``SystemExit``."""
+    args = build_parser().parse_args(argv)
+    try:
+        status: int = args.command(args)
+        sys.stdout.flush()
+        return status
+    except (AotError, OSError) as error:
+        if isinstance(error, BrokenPipeError):  # `aotnb inspect F | head`
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return 1
+        print(f"aotnb: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("aotnb: interrupted", file=sys.stderr)
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser with all commands."""
+    parser = _Parser(prog="aotnb", description="Native images of Numba code.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"aotnb {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
+
+    run = commands.add_parser("run", help="run a script with an image", description=_RUN, allow_abbrev=False)
+    run.add_argument("--image", metavar="FILE", help="image to load, and with --record to write; default $AOTNB_IMAGE")
+    run.add_argument("--record", action="store_true", help="write what was compiled back to the image at exit")
+    run.add_argument("--report", metavar="FILE", help="write a JSON object on what happened at exit")
+    run.add_argument(
+        "-v", "--verbose", action="store_true", help="list on standard error what was compiled all the same, and why"
+    )
+    run.add_argument("script", metavar="SCRIPT", help="the Python script")
+    run.add_argument("args", metavar="ARG", nargs=argparse.REMAINDER, help="arguments of the script").required = False
+    run.set_defaults(command=_run)
+
+    inspect = commands.add_parser(
+        "inspect", help="show what an image holds", description="Show what an image holds; runs none of it."
+    )
+    inspect.add_argument("file", metavar="FILE", help="the image")
+    inspect.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    inspect.add_argument("--explain", action="store_true", help="also what each entry depends on, and what was left out and why")
+    inspect.set_defaults(command=_inspect)
+
+    verify = commands.add_parser("verify", help="check an image", description="Check checksums, seal and structure of an image.")
+    verify.add_argument("file", metavar="FILE", help="the image")
+    verify.set_defaults(command=_verify)
+
+    trust = commands.add_parser("trust", help="accept an image that somebody else made", description=_TRUST)
+    trust.add_argument("file", metavar="FILE", help="the image")
+    trust.set_defaults(command=_trust)
+
+    doctor = commands.add_parser("doctor", help="check this installation", description=_DOCTOR)
+    doctor.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    doctor.set_defaults(command=_doctor)
+
+    demo = commands.add_parser("demo", help="run the demo of a source checkout", description=_DEMO)
+    demo.add_argument("args", metavar="ARG", nargs=argparse.REMAINDER, help="arguments of notebooks/demo.py")
+    demo.set_defaults(command=_demo)
+    return parser
+
+
+_RUN = (
+    "Run a Python script as python would, served from an image. A missing image is an error unless it is recorded. "
+    "The exit status is that of the script, or 1 if the script succeeded but the image could not be written."
+)
+_TRUST = "Put your own seal on an image. Its machine code will then run in your processes: do this only if you trust its maker."
+_DOCTOR = "Show versions, CPU, linkers and key, and probe what aotnb relies on; the exit status is 1 if something is wrong."
+_DEMO = "Trace and save in one kernel, load and run in a fresh one, and compare first calls."
+
+
+def _run(args: argparse.Namespace) -> int:
+    from aotnb.cli.script import run
+
+    return run(args.script, args.args, args.image, record=args.record, report=args.report, verbose=args.verbose)
+
+
+def _inspect(args: argparse.Namespace) -> int:
+    from aotnb.cli.show import image_text
+    from aotnb.image.reader import describe
+
+    described = describe(args.file)
+    if args.json:
+        _print_json(described)
+    else:
+        print(image_text(described, explain=args.explain))
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from aotnb.image.reader import verify
+
+    problems = verify(args.file)
+    for problem in problems:
+        print(f"aotnb: {problem}", file=sys.stderr)
+    if not problems:
+        print(f"{args.file} is sound")
+    return 1 if problems else 0
+
+
+def _trust(args: argparse.Namespace) -> int:
+    from aotnb.image.reader import trust
+
+    trust(args.file)
+    print(f"{args.file} is trusted now")
+    return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from aotnb.cli.doctor import examine
+
+    facts, problems = examine()
+    if args.json:
+        _print_json({**facts, "problems": problems})
+    else:
+        width = max(map(len, facts))
+        for name, value in facts.items():
+            print(f"{name.ljust(width)}  {value}")
+        print("everything is in order" if not problems else "")
+    for problem in problems:
+        print(f"aotnb: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    import subprocess
+    from pathlib import Path
+
+    script = Path(__file__).resolve().parents[2] / "notebooks" / "demo.py"
+    if not script.is_file():
+        raise AotError("the demo is part of the source, not of the installed package; get a source checkout and say make demo")
+    return subprocess.run([sys.executable, script, *args.args], check=False).returncode
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    print(json.dumps(value, indent=1, default=str))

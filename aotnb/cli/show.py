@@ -1,0 +1,76 @@
+"""The text of ``aotnb inspect``. Imports reports and display; runs nothing of the image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aotnb.display.render import text_table
+from aotnb.reports.explain import cure, sentence
+from aotnb.reports.tables import Table
+
+_ALL = 1_000_000
+
+
+def image_text(image: dict[str, Any], *, explain: bool) -> str:
+    """Return a description of an image for people."""
+    entries = image["entries"]
+    system = f"{image['os']} {image['machine']}".strip()
+    how = "a shared library" if image["linked"] == "dlopen" else "objects that are placed at load"
+    versions = f"Python {image['python']}, Numba {image['numba']}, llvmlite {image['llvmlite']}, NumPy {image['numpy']}"
+    counts = f"{len(entries)} entries, {image['code_instances']} code instances, {image['units']} units"
+    lines = [
+        f"{image['path']}: aotnb image {image['image_id']}, format {image['format']}, {image['size']} bytes",
+        f"made by {image['created_by']}, {'trusted' if image['trusted'] else 'not trusted'}",
+        f"for {image['target']}, {versions}, {system}; as {how}",
+        "parts: " + ", ".join(f"{name} {size}" for name, size in image["sections"].items()),
+        f"{counts}, {len(image['dropped'])} left out",
+        "",
+        text_table(_entries(entries), limit=_ALL, width=60),
+    ]
+    if explain:
+        lines += ["", *_explain(entries, image["dropped"])]
+    elif image["dropped"]:
+        lines += ["", "aotnb inspect --explain says what was left out and why"]
+    return "\n".join(lines)
+
+
+def _entries(entries: list[dict[str, Any]]) -> Table:
+    columns = ("function", "module", "signature", "kind", "roots", "edges", "callees")
+    rows = [
+        (e["function"], e["module"], e["signature"], e["kind"], e["roots"], len(e["edges"]), e.get("callees", ""))
+        for e in entries
+    ]
+    return Table(columns, rows)
+
+
+def _explain(entries: list[dict[str, Any]], dropped: list[dict[str, str]]) -> list[str]:
+    lines = []
+    for entry in entries:
+        lines.append(f"{entry['module']}.{entry['function']}{entry['signature']}")
+        lines.append(
+            f"  is used while its definition has the digest {entry['method_digest']}" + (" and" if entry["edges"] else "")
+        )
+        lines += [f"    {_edge(edge)}" for edge in entry["edges"]]
+    if dropped:
+        lines += ["", "left out:"]
+    for item in dropped:
+        reason, detail = item.get("reason", ""), item.get("detail", "")
+        lines.append(f"{item.get('module', '')}.{item.get('function', '')}{item.get('signature', '')}: {reason}")
+        lines.append(f"  {sentence(reason, detail)} {cure(reason)}")
+    return lines
+
+
+_EDGE = {
+    "global": "the global {name} of {where} is {summary}",
+    "free": "the closure variable {name} is {summary}",
+    "attribute": "{where}.{name} is {summary}",
+    "overload": "the overload of {name} is {summary}",
+    "overload_set": "no other overload of {name} has come or gone",
+    "version": "{name} is installed in the same version",
+}
+
+
+def _edge(edge: dict[str, str]) -> str:
+    text = _EDGE.get(edge["kind"], "{kind} {name} of {where} is {summary}")
+    where = "its module" if edge["where"] == "own" else edge["where"]
+    return text.format(kind=edge["kind"], name=edge.get("name", ""), where=where, summary=edge["summary"])
