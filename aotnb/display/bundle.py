@@ -107,10 +107,9 @@ def save_report(report: SaveReport) -> Report:
 
 def load_report(report: LoadReport) -> Report:
     """Return the one line on a loaded image."""
-    line = (
-        f"loaded {_nice(report.path)}: {_entries(report.entries)} of {_count(report.functions, 'function')} "
-        f"for {report.target} in {report.milliseconds:.1f} ms; compiling them took {report.jit_seconds:.1f} s"
-    )
+    spared = f"; compiling them took {report.jit_seconds:.1f} s" if report.jit_seconds else ""
+    holds = f"{_entries(report.entries)} of {_count(report.functions, 'function')} for {report.target}"
+    line = f"loaded {_nice(report.path)}: {holds} in {report.milliseconds:.1f} ms{spared}"
     columns = ("image", "entries", "functions", "linked", "target", "milliseconds", "jit_seconds", "image_id")
     row = (
         report.path, report.entries, report.functions, report.linked, report.target, report.milliseconds, report.jit_seconds,
