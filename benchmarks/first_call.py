@@ -43,6 +43,8 @@ def measure(script: Path, repeat: int, folder: Path) -> dict[str, Any]:
     shipped = [run(script, cache) for cache in caches]
     say(f"{script.stem}: recording")
     recorded = run(script, folder / "record", image=image, record="1")
+    if not image.exists():
+        sys.exit(f"{script.stem}: the recording run saved no image")
     say(f"{script.stem}: image")
     served, compilations, load_ms = [], 0, []
     for _ in range(repeat):
