@@ -1,0 +1,134 @@
+"""Real kernels: save in one, load in another; errors, ``await`` and interrupts as without aotnb."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Kernel
+
+pytest.importorskip("ipykernel")
+pytestmark = pytest.mark.notebook
+
+FUNCTIONS = """
+import numba
+@numba.njit
+def helper(x):
+    return x + 1
+@numba.njit
+def double(x):
+    return helper(x) * 2
+"""
+COUNT = "print(aotnb.status().compilations, len(aotnb.status().served))"
+
+
+def notebook(*cells: str):
+    import nbformat
+
+    made = nbformat.v4.new_notebook()
+    made.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    return made
+
+
+def execute(cells: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Execute a notebook in a fresh kernel; return the text of each cell."""
+    from nbclient import NotebookClient
+
+    package = Path(__import__("aotnb").__file__).parents[1]
+    monkeypatch.setenv("AOTNB_HOME", str(folder / "home"))
+    monkeypatch.setenv("IPYTHONDIR", str(folder / "ipython"))
+    monkeypatch.setenv("PYTHONPATH", str(package), prepend=":")
+    done = NotebookClient(
+        notebook(*cells), timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    return ["".join(o.get("text", "") or o.get("data", {}).get("text/plain", "") for o in cell.outputs) for cell in done.cells]
+
+
+def test_save_in_one_kernel_load_in_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = execute(("%load_ext aotnb", FUNCTIONS, "%%aot_trace\nprint(double(20))", "%aot_save nb.aot"), tmp_path, monkeypatch)
+    assert first[2].startswith("42\n")
+    assert "2 compilations (1 top-level)" in first[2]
+    assert "saved nb.aot: 1 entry" in first[3]
+    second = execute(
+        (
+            "%load_ext aotnb",
+            "import aotnb\n%aot_load nb.aot",
+            FUNCTIONS,
+            "print(double(20))\n" + COUNT,
+            "@numba.njit\ndef helper(x):\n    return x + 2\n",
+            "@numba.njit\ndef double(x):\n    return helper(x) * 2\nprint(double(20))\n" + COUNT,
+            "%aot_status",
+        ),
+        tmp_path,
+        monkeypatch,
+    )
+    assert "loaded nb.aot: 1 entry" in second[1]
+    assert second[3] == "42\n0 1\n"
+    assert second[5] == "44\n2 1\n"
+    assert "callee_changed" in second[6]
+
+
+def test_a_failing_cell_gives_one_plain_traceback_and_stops_run_all(new_kernel: Callable[[], Kernel]) -> None:
+    kernel = new_kernel()
+    kernel.run("%load_ext aotnb")
+    untraced = kernel.run("# a line\nx = 1\nx / 0")
+    traced = kernel.run("%%aot_trace failing\nx = 1\nx / 0")
+    assert (untraced.status, traced.status) == ("error", "error")
+    assert len(traced.errors) == 1
+    assert traced.shown == []
+    assert traced.errors[0].count("Traceback") == 1
+    assert "aotnb/" not in traced.errors[0]
+    assert "line 3" in traced.errors[0]
+    assert kernel.run("import aotnb; print(aotnb.last_trace().name, aotnb.last_trace().closed)").text == "failing True\n"
+
+
+def test_run_all_stops_at_a_failing_traced_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nbclient.exceptions import CellExecutionError
+
+    marker = tmp_path / "went_on"
+    with pytest.raises(CellExecutionError):
+        execute(("%load_ext aotnb", "%%aot_trace\n1 / 0", f"open({str(marker)!r}, 'w')"), tmp_path, monkeypatch)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("mistake", ["%aot_load missing.aot", "%aot_load --bogus"])
+def test_run_all_stops_at_a_mistake_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistake: str) -> None:
+    from nbclient.exceptions import CellExecutionError
+
+    with pytest.raises(CellExecutionError):
+        execute(("%load_ext aotnb", mistake), tmp_path, monkeypatch)
+
+
+def test_mistakes_await_and_interrupts(new_kernel: Callable[[], Kernel]) -> None:
+    """One kernel for several: starting one costs more than all of them."""
+    kernel = new_kernel()
+    kernel.run("%load_ext aotnb\nimport aotnb, asyncio, time")
+
+    refused = kernel.run("%aot_load missing.aot")
+    assert refused.status == "error"
+    assert len(refused.errors) == 1
+    assert len(refused.errors[0].splitlines()) == 1
+    assert refused.reply["ename"] == "ImageRejected"
+    misused = kernel.run("%aot_load --bogus")
+    assert (misused.status, misused.errors) == ("error", [])
+    assert len(misused.text.strip().splitlines()) == 1
+
+    waited = kernel.run("%%aot_trace waiting\nawait asyncio.sleep(0.01)\nprint('back')")
+    assert (waited.status, waited.text) == ("ok", "back\n")
+    assert "nothing was compiled" in waited.shown[0]
+
+    # ipykernel hears an interrupt between two steps of its loop only, hence the short waits
+    for body in ("time.sleep(60)", "for _ in range(600): await asyncio.sleep(0.1)"):
+        message = kernel.send(f"%%aot_trace stopped\nprint('on', flush=True)\n{body}")
+        time.sleep(1.0)
+        kernel.manager.interrupt_kernel()
+        stopped = kernel.finish(message)
+        assert stopped.status == "error", body
+        assert stopped.shown == []
+        closed = kernel.run("print(aotnb.last_trace().name, aotnb.last_trace().closed)\n%aot_trace after -q")
+        assert (closed.status, closed.text) == ("ok", "stopped True\n"), body

@@ -1,0 +1,272 @@
+"""The magics in a shell of this process: what they return, complete, refuse, and take away again."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from IPython.core.error import UsageError
+from IPython.utils.capture import capture_output
+
+from aotnb import session
+from aotnb.display.bundle import Report
+from aotnb.magics.cells import transform
+
+# Images stay loaded as long as the process lives, so each test has a function of its own.
+NUMBERS = itertools.count(1)
+FUNCTIONS = """
+import numba
+@numba.njit
+def helper(x):
+    return x + {number}
+@numba.njit
+def double(x):
+    return helper(x) * 2
+"""
+
+
+def run(shell: Any, code: str) -> Any:
+    result = shell.run_cell(code)
+    result.raise_error()
+    return result.result
+
+
+def define(shell: Any) -> int:
+    number = next(NUMBERS)
+    run(shell, FUNCTIONS.format(number=number))
+    return number
+
+
+@pytest.fixture
+def traced(shell: Any) -> Any:
+    define(shell)
+    with capture_output():
+        run(shell, "%%aot_trace first\ndouble(3)")
+    return shell
+
+
+def test_trace_shows_a_report_and_leaves_no_names(shell: Any) -> None:
+    number = define(shell)
+    before = set(shell.user_ns)
+    with capture_output() as captured:
+        result = run(shell, "%%aot_trace first\nanswer = double(3)\nanswer")
+    assert result == (3 + number) * 2
+    assert {name for name in set(shell.user_ns) - before if not name.startswith("_")} == {"answer"}
+    (shown,) = captured.outputs
+    assert "2 compilations (1 top-level)" in shown.data["text/plain"]
+    trace = session.last_trace()
+    assert trace is not None
+    assert trace.name == "first"
+    assert [item.function for item in trace.compilations] == ["double", "helper"]
+
+
+def test_line_form_traces_the_rest_of_the_cell(shell: Any) -> None:
+    define(shell)
+    with capture_output():
+        run(shell, "helper(1)\n%aot_trace rest -q\nhelper(1.5)")
+    assert [item.signature for item in session.traces()["rest"].compilations] == ["(float64) -> float64"]
+
+
+def test_quiet_shows_nothing(traced: Any) -> None:
+    with capture_output() as captured:
+        run(traced, "%%aot_trace -q silent\nx = double(2.5)")
+        run(traced, "%aot_save quiet.aot --trace silent -q")
+        run(traced, "%aot_load quiet.aot -q")
+    assert not captured.outputs
+    assert not captured.stdout
+
+
+def test_save_load_status(traced: Any) -> None:
+    saved = run(traced, "%aot_save 'with space.aot' --trace first --link in-process")
+    assert isinstance(saved, Report)
+    assert saved.record.linker == "in-process"
+    assert Path("with space.aot").stat().st_size == saved.record.size
+    loaded = run(traced, "%aot_load 'with space.aot'")
+    assert loaded.record.image_id == saved.record.image_id
+    status = run(traced, "%aot_status")
+    assert saved.record.image_id in [image.image_id for image in status.record.images]
+
+
+def test_roots_and_diff(traced: Any) -> None:
+    with capture_output():
+        run(traced, "%%aot_trace second\ndouble(2.5)")
+    growth = run(traced, "%aot_roots --growth first").frame
+    assert {"method", "total_roots", "new_roots", "shared_roots"} <= set(growth.columns)
+    assert len(growth) == 2
+    assert len(run(traced, "%aot_roots").frame) == 2
+    diff = run(traced, "%aot_diff first second").frame
+    assert sorted(diff["change"]) == ["added", "added", "removed", "removed"]
+    assert set(run(traced, "%aot_diff first first").frame["change"]) == {"same"}
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("%aot_load missing.aot", "there is no image"),
+        ("%aot_load .", "folder"),
+        ("%aot_load text.aot", "aotnb image; give"),
+        ("%aot_load", "FILE"),
+        ("%aot_load --bogus x.aot", "--bogus"),
+        ("%aot_load 'open", "quotation"),
+        ("%aot_save no_such_folder/x.aot", "no_such_folder"),
+        ("%aot_save .", "folder"),
+        ("%aot_save x.aot --trace nobody", "'nobody'"),
+        ("%aot_save x.aot --link magic", "magic"),
+        ("%aot_save x.aot --trace empty", "nothing to save"),
+        ("%aot_diff first nobody", "'nobody'"),
+        ("%aot_diff first", "B"),
+        ("%aot_roots nobody", "'nobody'"),
+        ("%%aot_trace --bogus\n1", "--bogus"),
+        ("%%aot_trace outer\n%aot_trace inner", "still open"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_fail_the_cell(traced: Any, code: str, says: str) -> None:
+    Path("text.aot").write_text("no image, but long enough to hold a trailer if it were one. " * 5)
+    with capture_output():
+        run(traced, "%%aot_trace empty\n1 + 1")
+    with capture_output() as captured:
+        result = traced.run_cell(code)
+    assert not result.success
+    lines = (captured.stdout + captured.stderr).strip().splitlines()
+    assert len(lines) == 1, lines
+    assert says in lines[0]
+    assert not Path("x.aot").exists()
+
+
+def test_help_is_generated_from_the_arguments(shell: Any) -> None:
+    for name in ("aot_trace", "aot_save", "aot_load", "aot_status", "aot_roots", "aot_diff"):
+        text = shell.object_inspect_text(f"%{name}")
+        assert f"%{name}" in text
+        assert "::" in text
+    assert "--link" in shell.object_inspect_text("%aot_save")
+    assert "--quiet" in shell.object_inspect_text("%%aot_trace")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("%aot_load na", {"nature.aot"}),
+        ("aot_load na", {"nature.aot"}),
+        ("%aot_load fol", {"folder/"}),
+        ("%aot_load folder/", {"folder/deep.aot"}),
+        ("%aot_save --li", {"--link"}),
+        ("%aot_save x.aot --link in", {"in-process"}),
+        ("%aot_save x.aot --trace f", {"first"}),
+        ("%aot_diff fi", {"first"}),
+        ("%aot_roots --gr", {"--growth"}),
+        ("%%aot_trace --q", {"--quiet"}),
+    ],
+)
+def test_completion(traced: Any, line: str, expected: set[str]) -> None:
+    for name in ("nature.aot", "nature.txt", "folder/deep.aot"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    _, found = traced.complete(None, line, len(line))
+    assert expected <= set(found)
+    assert "nature.txt" not in found
+
+
+def test_transform_keeps_the_number_of_lines() -> None:
+    cell = ["%%aot_trace a b\n", "\n", "x = 1\n"]
+    assert transform(cell) == ["get_ipython().run_line_magic('aot_trace', 'a b')\n", "\n", "x = 1\n"]
+    future = ["%%aot_trace\n", "from __future__ import annotations\n", "x: y = 1\n"]
+    assert transform(future) == [
+        "\n",
+        "from __future__ import annotations; get_ipython().run_line_magic('aot_trace', '')\n",
+        "x: y = 1\n",
+    ]
+
+
+@pytest.mark.parametrize(
+    "cell", [[], ["x = 1\n"], ["%%aot_trace\n"], ["%%aot_trace\n", "%%time\n", "1\n"], ["%%aot_traces\n", "1\n"]]
+)
+def test_transform_leaves_other_cells_alone(cell: list[str]) -> None:
+    assert transform(list(cell)) == cell
+
+
+def test_future_import_in_a_traced_cell(shell: Any) -> None:
+    run(shell, "%%aot_trace -q\nfrom __future__ import annotations\nx: nowhere = 1")
+    assert shell.user_ns["x"] == 1
+
+
+def test_stacked_magics_run_inside_the_trace(shell: Any) -> None:
+    define(shell)
+    with capture_output():
+        run(shell, "%%aot_trace stacked\n%%time\ndouble(3)")
+        run(shell, "%%capture out\n%%aot_trace captured\ndouble(2.5)")
+    assert len(session.traces()["stacked"].compilations) == 2
+    assert len(session.traces()["captured"].compilations) == 2
+    assert "2 compilations" in shell.user_ns["out"].outputs[-1].data["text/plain"]
+
+
+def test_a_nested_cell_does_not_end_the_trace(shell: Any) -> None:
+    define(shell)
+    with capture_output():
+        run(shell, "%%aot_trace whole\nget_ipython().run_cell('helper(1)')\nhelper(1.5)")
+    assert len(session.traces()["whole"].compilations) == 2
+
+
+def test_called_from_python_a_failing_body_raises(shell: Any) -> None:
+    with capture_output() as captured, pytest.raises(Exception, match="traced cell failed"):
+        shell.run_cell_magic("aot_trace", "called", "1 / 0")
+    assert captured.stdout.count("ZeroDivisionError: division by zero") == 1
+    assert session.traces()["called"].closed
+
+
+def test_a_syntax_error_opens_no_trace(shell: Any) -> None:
+    with capture_output():
+        assert not shell.run_cell("%%aot_trace broken\nx = = 1").success
+    assert "broken" not in session.traces()
+
+
+def test_unload_leaves_nothing(bare_shell: Any) -> None:
+    def state() -> tuple[Any, ...]:
+        return (
+            {kind: set(names) for kind, names in bare_shell.magics_manager.magics.items()},
+            set(bare_shell.magics_manager.registry),
+            list(bare_shell.configurables),
+            list(bare_shell.input_transformers_cleanup),
+            {name: list(functions) for name, functions in bare_shell.events.callbacks.items()},
+            set(bare_shell.strdispatchers["complete_command"].strs),
+        )
+
+    before = state()
+    run(bare_shell, "%load_ext aotnb")
+    loaded = state()
+    assert session.is_active()
+    run(bare_shell, "%load_ext aotnb")
+    assert state() == loaded
+    with capture_output():
+        run(bare_shell, "%reload_ext aotnb")
+        run(bare_shell, "%%aot_trace reloaded\n1")
+    assert [len(part) for part in state()] == [len(part) for part in loaded]
+    run(bare_shell, "%unload_ext aotnb")
+    assert state() == before
+    assert not session.is_active()
+    with capture_output():
+        assert not bare_shell.run_cell("%aot_status").success
+
+
+def test_unload_leaves_hooks_that_were_there_before(bare_shell: Any) -> None:
+    session.activate()
+    try:
+        run(bare_shell, "%load_ext aotnb")
+        run(bare_shell, "%unload_ext aotnb")
+        assert session.is_active()
+    finally:
+        session.deactivate()
+
+
+def test_an_unsupported_numba_is_one_sentence(bare_shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from aotnb.errors import UnsupportedNumba
+    from aotnb.magics import extension
+
+    def refuse() -> None:
+        raise UnsupportedNumba("Numba 9.9 is not supported")
+
+    monkeypatch.setattr(extension.session, "activate", refuse)
+    with pytest.raises(UsageError, match=r"Numba 9\.9"):
+        extension.load(bare_shell)
+    assert "AotMagics" not in bare_shell.magics_manager.registry

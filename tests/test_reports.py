@@ -1,0 +1,254 @@
+"""Frames, sentences, faces and progress from plain records: no Numba, no kernel, and a clock that we turn."""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from dataclasses import dataclass
+
+import pytest
+
+from aotnb import reports
+from aotnb.core.records import Compilation, Dropped, LoadReport, Miss, SaveReport, Served, Status
+from aotnb.display import bundle
+from aotnb.display.progress import DELAY, Display, Silent, TerminalLine, Watched, for_stream
+from aotnb.display.render import html_table, text_table
+from aotnb.reports.explain import REASONS
+from aotnb.reports.tables import COMPILATION_COLUMNS, Table
+
+INT, FLOAT = "(int64) -> int64", "(float64) -> float64"
+
+
+@dataclass
+class FakeTrace:
+    name: str
+    compilations: tuple[Compilation, ...] = ()
+    growth: tuple[tuple[int, str, int, int, int], ...] = ()
+    seconds: float = 2.0
+
+    def roots_growth(self) -> list[tuple[int, str, int, int, int]]:
+        return list(self.growth)
+
+
+def compilation(index: int, function: str, signature: str = INT, **changes: object) -> Compilation:
+    given = {"kind": "function", "depth": 0, "parent": None, "seconds": 1.0, "own_seconds": 0.25} | changes
+    return Compilation(index=index, function=function, module="m", signature=signature, **given)  # type: ignore[arg-type]
+
+
+TRACE = FakeTrace(
+    "one",
+    (
+        compilation(0, "f", timings={"nopython_type_inference": 0.5, "native_lowering": 0.25, "a_new_pass": 0.125}, new_roots=3),
+        compilation(1, "g", depth=1, parent=0, seconds=0.5, saveable=False, reason="not_relocatable", detail="K: a file"),
+    ),
+    ((0, "m.f", 3, 3, 1), (1, "m.g", 2, 2, 0), (2, "m.f", 5, 2, 3)),
+)
+STATUS = Status(
+    active=True,
+    numba="0.68.1",
+    llvmlite="0.50.0",
+    images=(LoadReport("nb.aot", "id1", 3, 2, "dlopen", "generic", 4.0, 31.0),),
+    compilations=1,
+    served=(Served("f", "m", "(int64)", "id1", 0.5),),
+    misses=(Miss("g", "m", "(int64)", "callee_changed", "h in module m"),),
+)
+SAVED = SaveReport("nb.aot", "id1", 1, 2, 1, (Dropped("g", "m", INT, "incoherent", "K"),), 23552, "cc", "generic", 0.5)
+
+
+def test_compilations_frame() -> None:
+    frame = reports.compilations(TRACE)
+    assert tuple(frame.columns) == COMPILATION_COLUMNS
+    assert list(frame["depth"]) == ["top-level", "nested"]
+    assert list(frame["saved"]) == [True, False]
+    assert list(frame["reason"]) == ["", "not_relocatable"]
+    first = frame.iloc[0]
+    assert (first["inference"], first["lowering"], first["bytecode"], first["other_passes"]) == (0.5, 0.25, 0.0, 0.125)
+    assert frame["seconds"].dtype == float
+
+
+def test_frames_of_an_empty_trace_keep_their_columns() -> None:
+    empty = FakeTrace("none")
+    assert tuple(reports.compilations(empty).columns) == COMPILATION_COLUMNS
+    assert len(reports.roots_growth(empty)) == len(reports.roots(empty)) == len(reports.diff(empty, empty)) == 0
+
+
+def test_roots() -> None:
+    growth = reports.roots_growth(TRACE)
+    assert list(growth["new_roots"]) == [3, 2, 2]
+    assert list(growth["function"]) == [f"f{INT}", f"g{INT}", ""]
+    totals = reports.roots(TRACE).set_index("method")
+    assert totals.loc["m.f"].tolist() == [2, 5, 4]
+
+
+def test_diff_finds_every_kind_of_change() -> None:
+    other = FakeTrace(
+        "two",
+        (
+            compilation(0, "f", seconds=3.0, new_roots=3),
+            compilation(1, "g", depth=1, seconds=0.5),
+            compilation(2, "f", FLOAT),
+        ),
+    )
+    gone = FakeTrace("one", (*TRACE.compilations, compilation(2, "old")))
+    frame = reports.diff(gone, other).set_index(["function", "signature"])
+    assert dict(frame["change"]) == {("f", FLOAT): "added", ("old", INT): "removed", ("g", INT): "changed", ("f", INT): "same"}
+    assert (frame.loc[("f", INT), "seconds_a"], frame.loc[("f", INT), "seconds_b"]) == (1.0, 3.0)
+    assert frame.loc[("g", INT), "reason_a"] == "not_relocatable"
+    assert frame["seconds_a"].isna().tolist() == [True, False, False, False]
+
+
+def test_repeated_compilations_of_one_signature_add_up() -> None:
+    twice = FakeTrace("b", (compilation(0, "f"), compilation(1, "f")))
+    row = reports.diff(FakeTrace("a", (compilation(0, "f"),)), twice).iloc[0]
+    assert (row["change"], row["seconds_a"], row["seconds_b"]) == ("changed", 1.0, 2.0)
+
+
+def test_misses_dropped_and_status_frames() -> None:
+    miss = reports.misses(STATUS).iloc[0]
+    assert (miss["reason"], miss["what_to_do"]) == ("callee_changed", reports.cure("callee_changed"))
+    assert reports.dropped(SAVED).iloc[0]["reason"] == "incoherent"
+    assert reports.status(STATUS).iloc[0][["entries", "served"]].tolist() == [3, 1]
+
+
+@pytest.mark.parametrize("code", sorted(REASONS))
+def test_every_reason_is_whole_sentences(code: str) -> None:
+    for text in REASONS[code]:
+        assert text[0].isupper()
+        assert text.endswith(".")
+    assert reports.sentence(code, "why.").endswith("(why).")
+
+
+def test_an_unknown_reason_is_no_error() -> None:
+    assert "report it" in reports.cure("from_the_future")
+
+
+def test_text_and_html_of_a_report() -> None:
+    report = bundle.trace_report(TRACE)
+    faces = report._repr_mimebundle_()
+    assert set(faces) == {"text/plain", "text/html"}
+    assert "trace 'one': 2 compilations (1 top-level), 1.00 s of 2.00 s; 1 can be saved" in faces["text/plain"]
+    assert "1 not_relocatable" in faces["text/plain"]
+    assert '<table class="dataframe">' in faces["text/html"]
+    assert "-&gt;" in faces["text/html"]
+    assert len(report.frame) == 2
+    assert report.record is TRACE
+
+
+def test_one_line_reports() -> None:
+    assert repr(bundle.load_report(STATUS.images[0])) == (
+        "loaded nb.aot: 3 entries of 2 functions for generic in 4.0 ms; compiling them took 31.0 s"
+    )
+    saved = repr(bundle.save_report(SAVED)).splitlines()
+    assert saved[0].startswith("saved nb.aot: 1 entry, 2 code instances in 1 unit, 23 KB for generic, linked by cc")
+    assert saved[1] == "left out: 1"
+    assert bundle.save_report(SAVED).frame.iloc[0]["function"] == "g"
+
+
+def test_status_report() -> None:
+    text = repr(bundle.status_report(STATUS))
+    assert "1 image loaded, 1 served from images, 1 JIT compilation" in text
+    assert "callee_changed" in text
+    off = Status(False, "0.68.1", "0.50.0", (), 0, (), ())
+    assert repr(bundle.status_report(off)) == "aotnb is not active (Numba 0.68.1, llvmlite 0.50.0)"
+
+
+def test_a_report_that_cannot_be_shown_warns_and_shows_its_line() -> None:
+    def fail(table: Table) -> Table:
+        raise RuntimeError("no")
+
+    report = bundle.Report(None, ["the line"], lambda: Table(("a",), [(1,)]), fail)
+    with pytest.warns(UserWarning, match="could not be shown: RuntimeError: no"):
+        assert report._repr_mimebundle_() == {"text/plain": "the line"}
+
+
+def test_showing_a_report_needs_no_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    report = bundle.trace_report(TRACE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "text/html" in report._repr_mimebundle_()
+    with pytest.raises(Exception, match="pip install pandas"):
+        _ = report.frame
+
+
+def test_tables_are_cut_and_escaped() -> None:
+    table = Table(("name", "n"), [(f"<{'x' * 100}>", number) for number in range(30)])
+    lines = text_table(table, limit=5, width=20).splitlines()
+    assert lines[0].split() == ["name", "n"]
+    assert lines[-1] == "... and 25 more, see .frame"
+    assert max(map(len, lines)) < 40
+    assert "<x" not in html_table(table)
+
+
+class Surface:
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, int, int]] = []
+        self.cleared = 0
+
+    def show(self, stage: str, done: int, total: int, seconds: float) -> None:
+        self.shown.append((stage, done, total))
+
+    def clear(self) -> None:
+        self.cleared += 1
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_progress_is_silent_at_first_and_wiped_off_at_the_end() -> None:
+    surface, clock = Surface(), Clock()
+    with Watched(surface, clock) as progress:
+        progress("plan", 0, 1)
+        assert surface.shown == []
+        clock.now += DELAY
+        progress("compile", 0, 3)
+        progress("compile", 1, 3)  # too soon after the last
+        clock.now += 1
+        progress("compile", 2, 3)
+        progress("link", 0, 1)  # another stage is shown at once
+    assert surface.shown == [("compile", 0, 3), ("compile", 2, 3), ("link", 0, 1)]
+    assert surface.cleared == 1
+
+
+def test_short_work_shows_and_clears_nothing() -> None:
+    surface = Surface()
+    with Watched(surface, Clock()) as progress:
+        progress("plan", 0, 1)
+    assert (surface.shown, surface.cleared) == ([], 0)
+
+
+def test_terminal_line_is_rewritten_in_place() -> None:
+    stream = io.StringIO()
+    line = TerminalLine(stream)
+    line.show("compile", 10, 20, 1.0)
+    line.show("link", 0, 1, 2.0)
+    line.clear()
+    text = stream.getvalue()
+    assert text.count("\r") == 4
+    assert "\n" not in text
+
+
+def test_display_is_published_once_and_then_replaced() -> None:
+    published: list[dict[str, str]] = []
+    replaced: list[dict[str, str]] = []
+
+    def publish(data: dict[str, str]):
+        published.append(data)
+        return replaced.append
+
+    surface = Display(publish)
+    surface.show("compile", 1, 4, 1.0)
+    surface.show("compile", 2, 4, 2.0)
+    surface.clear()
+    assert len(published) == 1
+    assert 'value="1" max="4"' in published[0]["text/html"]
+    assert replaced[-1] == {"text/plain": "", "text/html": ""}
+
+
+def test_no_bar_where_nobody_watches() -> None:
+    assert isinstance(for_stream(io.StringIO()), Silent)
