@@ -47,6 +47,12 @@ def traced(shell: Any) -> Any:
     return shell
 
 
+@pytest.fixture
+def named(shell: Any) -> Any:
+    run(shell, "%%aot_trace -q first\n1 + 1")
+    return shell
+
+
 def test_trace_shows_a_report_and_leaves_no_names(shell: Any) -> None:
     number = define(shell)
     before = set(shell.user_ns)
@@ -114,7 +120,7 @@ def test_roots_and_diff(traced: Any) -> None:
         ("%aot_save .", "folder"),
         ("%aot_save x.aot --trace nobody", "'nobody'"),
         ("%aot_save x.aot --link magic", "magic"),
-        ("%aot_save x.aot --trace empty", "nothing to save"),
+        ("%aot_save x.aot --trace first", "nothing to save"),
         ("%aot_diff first nobody", "'nobody'"),
         ("%aot_diff first", "B"),
         ("%aot_roots nobody", "'nobody'"),
@@ -122,12 +128,10 @@ def test_roots_and_diff(traced: Any) -> None:
         ("%%aot_trace outer\n%aot_trace inner", "still open"),
     ],
 )
-def test_mistakes_are_one_sentence_and_fail_the_cell(traced: Any, code: str, says: str) -> None:
+def test_mistakes_are_one_sentence_and_fail_the_cell(named: Any, code: str, says: str) -> None:
     Path("text.aot").write_text("no image, but long enough to hold a trailer if it were one. " * 5)
-    with capture_output():
-        run(traced, "%%aot_trace empty\n1 + 1")
     with capture_output() as captured:
-        result = traced.run_cell(code)
+        result = named.run_cell(code)
     assert not result.success
     lines = (captured.stdout + captured.stderr).strip().splitlines()
     assert len(lines) == 1, lines
@@ -144,6 +148,7 @@ def test_help_is_generated_from_the_arguments(shell: Any) -> None:
     assert "--quiet" in shell.object_inspect_text("%%aot_trace")
 
 
+@pytest.mark.filterwarnings("ignore:`Completer.complete`:PendingDeprecationWarning")
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -159,11 +164,11 @@ def test_help_is_generated_from_the_arguments(shell: Any) -> None:
         ("%%aot_trace --q", {"--quiet"}),
     ],
 )
-def test_completion(traced: Any, line: str, expected: set[str]) -> None:
+def test_completion(named: Any, line: str, expected: set[str]) -> None:
     for name in ("nature.aot", "nature.txt", "folder/deep.aot"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).touch()
-    _, found = traced.complete(None, line, len(line))
+    _, found = named.complete(None, line, len(line))
     assert expected <= set(found)
     assert "nature.txt" not in found
 
