@@ -87,11 +87,12 @@ def _run_as_main(script: str, args: list[str], source: bytes) -> int | None:
     """Run the source in a fresh ``__main__``; an uncaught exception gives the traceback that python would give."""
     global _replaced
     path = os.path.abspath(script)
-    module = ModuleType("__main__")
-    module.__dict__.update(
-        __file__=path, __builtins__=builtins, __loader__=SourceFileLoader("__main__", path), __package__=None, __cached__=None
-    )
-    _replaced, sys.modules["__main__"] = sys.modules["__main__"], module
+    module, ours = ModuleType("__main__"), sys.modules["__main__"]
+    module.__dict__.update(__file__=path, __builtins__=builtins, __loader__=SourceFileLoader("__main__", path))
+    # what else the interpreter puts into a __main__ differs between versions of Python
+    extra = {"__package__": None, "__cached__": None, "__annotations__": {}}
+    module.__dict__.update({name: value for name, value in extra.items() if name in ours.__dict__})
+    _replaced, sys.modules["__main__"] = ours, module
     sys.argv[:] = [script, *args]
     if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
         sys.path[0] = os.path.dirname(os.path.realpath(script))
