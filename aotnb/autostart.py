@@ -223,7 +223,7 @@ def _save(run: _Run, compiled: tuple[Compilation, ...]) -> SaveReport | None:
         return None
     from aotnb import session
 
-    return session.save(run.image)
+    return session.save(run.image, append=run.image in run.loaded)
 
 
 def _write_report(run: _Run, result: dict[str, Any]) -> None:

@@ -43,7 +43,7 @@ def save(path, trace=None, **options):
     if not any(c.saveable for c in state["compiled"]):
         raise BuildError("nothing to save: no compilation can be stored")
     Path(path).write_text("image")
-    print("saved", Path(path).name)
+    print("saved", Path(path).name, options["append"])
     return SaveReport(path, "id", 1, 1, 1, (), 5, "in-process", "generic", 0.1)
 
 def compile_(saveable=True):
