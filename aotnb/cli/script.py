@@ -90,7 +90,7 @@ def _run_as_main(script: str, args: list[str], source: bytes) -> int | None:
     module, ours = ModuleType("__main__"), sys.modules["__main__"]
     module.__dict__.update(__file__=path, __builtins__=builtins, __loader__=SourceFileLoader("__main__", path))
     # what else the interpreter puts into a __main__ differs between versions of Python
-    extra = {"__package__": None, "__cached__": None, "__annotations__": {}}
+    extra: dict[str, object] = {"__package__": None, "__cached__": None, "__annotations__": {}}
     module.__dict__.update({name: value for name, value in extra.items() if name in ours.__dict__})
     _replaced, sys.modules["__main__"] = ours, module
     sys.argv[:] = [script, *args]
