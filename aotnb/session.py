@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from aotnb.bridge import compat, hooks
 from aotnb.building.pipeline import build
+from aotnb.building.plan import Planner, first_problem
 from aotnb.core.records import Compilation, LoadReport, Miss, SaveReport, Served, Status
-from aotnb.errors import TraceError
+from aotnb.errors import TraceError, VerifyMismatch
+from aotnb.image.model import CodeInstance
 from aotnb.image.reader import ImageReader
 from aotnb.loading.loader import Resolver
+from aotnb.tracing.growth import roots_growth
 from aotnb.tracing.instance import Instance
 from aotnb.tracing.recorder import Recorder
 
@@ -26,9 +31,32 @@ class _Session:
         self.recorder.answer = self.resolver.answer
         self.recorder.answer_wrapper = self.resolver.answer_wrapper
         self.resolver.is_nested = self.recorder.is_compiling
+        self.resolver.reads_hold = self._reads_hold
+        self.verified = 0
+        if os.environ.get("AOTNB_VERIFY", "0") not in ("", "0"):
+            self.resolver.verifying = True
+            self.recorder.after_compile = self._verify
         self.traces: dict[str, Trace] = {}
         self.open_trace: Trace | None = None
         self.last_trace: Trace | None = None
+
+
+    def _reads_hold(self, library: Any, instance: CodeInstance) -> bool:
+        edges = [(e.kind, e.name, e.digest) for e in instance.edges if e.kind in ("global", "free", "attribute")]
+        return self.recorder.reads_equal(library, edges)
+
+    def _verify(self, instance: Instance) -> None:
+        """Compare code that was just compiled with the stored code that would have been served instead."""
+        expected, self.resolver.expected = self.resolver.expected, None
+        if expected is None or instance.result is None:
+            return
+        self.verified += 1
+        fresh = Planner(self.recorder).library_name(instance)
+        if fresh != expected.library:
+            raise VerifyMismatch(
+                f"the stored code of {expected.module}.{expected.qualname} {expected.signature} is {expected.library}, "
+                f"compiling afresh gives {fresh}: an edge is missing, please report this"
+            )
 
 
 _session: _Session | None = None
@@ -143,16 +171,11 @@ class Trace:
 
     def roots_growth(self) -> list[tuple[int, str, int, int, int]]:
         """Return (compilation index, method, total roots, new roots, shared roots) in the order of compilation."""
-        from aotnb.tracing.growth import roots_growth
-
         return roots_growth(self.instances)
 
 
 def describe_instances(instances: list[Instance]) -> list[Compilation]:
     """Return the frozen records of live instances."""
-    from aotnb.building.plan import first_problem
-    from aotnb.tracing.growth import roots_growth
-
     growth = {index: (total, new) for index, _, total, new, _ in roots_growth(instances)}
     records = []
     for instance in instances:

@@ -66,7 +66,9 @@ def compile_unit(unit: UnitSource, runtime: str, cpu: str, features: str) -> Uni
         library._final_module.get_function(name).linkage = "linkonce_odr"
     own = _link(library, unit.own, {})
     for name in _link(library, unit.available, dict.fromkeys(own)):
-        library._final_module.get_function(name).linkage = "available_externally"
+        function = library._final_module.get_function(name)
+        if function.linkage not in (ll.Linkage.internal, ll.Linkage.private):
+            function.linkage = "available_externally"
     module = library._final_module
     for function in module.functions:
         if function.is_declaration or function.linkage == ll.Linkage.available_externally:

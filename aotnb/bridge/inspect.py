@@ -208,3 +208,8 @@ def follow(path: Any, func: Any, module: str) -> Any:
 def image_entry(library: Any) -> Any:
     """Return (image, number of the code instance) if the code of *library* lies in a loaded image, else None."""
     return getattr(library, "entry", None)
+
+
+def compiled_overloads(disp: Any) -> list[tuple[tuple[Any, ...], Any]]:
+    """Return (argument types, code library) of everything that a dispatcher has compiled or been given."""
+    return [(tuple(cres.signature.args), cres.library) for cres in disp.overloads.values()]

@@ -76,6 +76,7 @@ class _Rewriter:
         self.uses: set[str] = set()
         self.recursions: dict[str, tuple[str, str]] = {}  # called function -> (placeholder, canonical name)
         self.internal: set[str] = set()
+        self._constants = 0
         self._locals: dict[str, str] = {}
         self._types: set[str] = set()
 
@@ -125,13 +126,20 @@ class _Rewriter:
             return self._slot("dyn", name[len(DYNAMIC) :])
         if name.startswith(UNRESOLVED):
             return self._recursion(name[len(UNRESOLVED) :])
+        if name.startswith(MISSING_ENVIRONMENT):
+            return "SELF.missing_environment"
         if name in self.internal:
-            return name
+            # some of Numba's names for constants hold a hash of the process or an address
+            return name if name.startswith(PICKLE_DATA) else self._constant(name)
         if DATA_SYMBOLS.fullmatch(name):
             self.externals.add(DATA_PREFIX + name)
             return DATA_PREFIX + name
         self.externals.add(name)
         return name
+
+    def _constant(self, name: str) -> str:
+        self._constants += 1
+        return f"SELF.c{self._constants}"  # remembered for this module by the caller
 
     def _slot(self, kind: str, key: str) -> str:
         found = self.slots.get((kind, key))
@@ -215,7 +223,7 @@ def _tidy_global(line: str, recursions: dict[str, str], declared: set[str]) -> s
     bare = name[1:].strip('"')
     if bare.startswith((PICKLE_DATA, "_ZN08NumbaEnv")):
         return None
-    if bare.startswith(MISSING_ENVIRONMENT):
+    if bare.endswith(".missing_environment"):
         return f'{name} = internal constant [20 x i8] c"missing Environment\\00"'
     if bare.startswith(DATA_PREFIX):
         return f"{name} = external hidden global ptr"

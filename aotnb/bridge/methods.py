@@ -54,7 +54,8 @@ def _options_tree(dispatcher: Any) -> Tree:
         raise NotRelocatable(f"the pipeline class {pipeline.__module__}.{pipeline.__qualname__} is not Numba's own")
     return {
         "options": [[name, option_tree(value)] for name, value in sorted(dispatcher.targetoptions.items())],
-        "locals": [[name, encode_type(typ)] for name, typ in sorted(dispatcher.locals.items())],
+        # while it compiles, Numba adds its own versions of the variables ("x.1") to this dictionary
+        "locals": [[name, encode_type(typ)] for name, typ in sorted(dispatcher.locals.items()) if name.isidentifier()],
         "pipeline": [pipeline.__module__, pipeline.__qualname__],
     }
 

@@ -78,6 +78,16 @@ class Planner:
         manifest = self.builder.finish(process, cpu, features, rows)
         return Plan(manifest, dict(sorted(self.builder.libraries.items())), self.dropped)
 
+    def library_name(self, instance: Instance) -> str:
+        """Return the canonical name of an instance's code: it follows from the raw IR of everything that it links."""
+        groups = self._canonicalize(self._linked(instance.result.library))
+        for group in groups:
+            if group.problem is not None:
+                raise group.problem
+        library = self._groups[id(instance.result.library)].canonical
+        assert library is not None
+        return library.name
+
     def _guard(self, instance: Instance, add: Any) -> None:
         problem = first_problem(instance)
         try:
@@ -131,7 +141,7 @@ class Planner:
         return index
 
     def _describe(self, instance: Instance) -> CodeInstance:
-        named = instance.dispatcher is not None and instance.template is None
+        named = not is_unnamed(instance)
         method = method_tree(instance.dispatcher) if named else [instance.module, instance.qualname, ""]
         table = ":".join(method)
         args = encode_types(instance.args) if named else []
@@ -158,7 +168,7 @@ class Planner:
             signature=_stable(instance.signature),
             library="" if library is None else library.name,
             symbols={} if library is None else self._symbols(instance, library),
-            edges=self._edges(instance, named),
+            edges=self._edges(instance),
             callees=[],
             consts=[root(tree) for tree in consts],
             globals_module=getattr(instance.func, "__globals__", {}).get("__name__") or "",
@@ -189,21 +199,56 @@ class Planner:
         return extra or None
 
     def _callees(self, instance: Instance) -> list[tuple[Instance, Any]]:
-        found = [(callee.instance, callee_path(instance, callee.instance)) for callee in instance.callees]
-        known = {id(callee) for callee, _ in found}
-        if instance.result is not None:
+        """Return the callees of an instance and the paths to them.
+
+        Functions that the compiler made for itself have no names to start from: what they call is reached from the named
+        function that they are part of.
+        """
+        found = []
+        for callee in self._dependencies(instance):
+            if is_unnamed(callee):
+                found.append((callee, None))
+                if not is_unnamed(instance):
+                    found.extend((far, self._path(instance, far)) for far in self._unreached(callee, {id(callee)}))
+            elif (path := dispatcher_path(instance, callee.dispatcher)) is not None or is_fixed_module(callee.module):
+                found.append((callee, path))
+            elif not is_unnamed(instance):
+                found.append((callee, self._path(instance, callee)))
+        return found
+
+    def _unreached(self, instance: Instance, seen: set[int]) -> Iterable[Instance]:
+        """Yield the named functions that an unnamed instance calls without having a name for them."""
+        for callee in self._dependencies(instance):
+            if is_unnamed(callee):
+                if id(callee) not in seen:
+                    seen.add(id(callee))
+                    yield from self._unreached(callee, seen)
+            elif dispatcher_path(instance, callee.dispatcher) is None and not is_fixed_module(callee.module):
+                yield callee
+
+    def _path(self, caller: Instance, callee: Instance) -> Any:
+        path = dispatcher_path(caller, callee.dispatcher)
+        if path is None:
+            raise NotRelocatable(f"no name in {caller.qualname} leads to the function {callee.module}.{callee.qualname} that it calls")
+        return path
+
+    def _dependencies(self, instance: Instance) -> list[Instance]:
+        """Return what an instance typed, inlined or linked."""
+        found = [callee.instance for callee in instance.callees]
+        known = {id(callee) for callee in found}
+        if instance.result is not None and instance.from_image is None:
             for library in library_facts(instance.result.library).links:
                 owner = self._owner.get(id(library))
                 if owner is not None and owner is not instance and id(owner) not in known:
                     known.add(id(owner))
-                    found.append((owner, callee_path(instance, owner)))
+                    found.append(owner)
         return found
 
-    def _edges(self, instance: Instance, named: bool) -> list[Edge]:
+    def _edges(self, instance: Instance) -> list[Edge]:
         edges = []
         for read in instance.reads.values():
-            where = "own" if named and read.own else read.module
-            if where is None or (where != "own" and is_fixed_module(where)) or (instance.template is not None and read.kind == "free"):
+            where = where_read(instance, read)
+            if where is None:
                 continue
             edges.append(Edge(read.kind, where, read.name, read.digest, _stable(read.summary)))
         for func in instance.templates.values():
@@ -283,7 +328,7 @@ class Planner:
         return [
             owner.module,
             _stable(owner.qualname),
-            method_tree(owner.dispatcher)[2] if owner.dispatcher is not None and owner.template is None else "",
+            "" if is_unnamed(owner) else method_tree(owner.dispatcher)[2],
             environment_consts(owner.result),
             sorted((read.kind, read.name, read.digest) for read in owner.reads.values() if read.kind == "free" or read.own),
         ]
@@ -318,7 +363,7 @@ class Planner:
         if kind == "obj":
             owner, tree = object_root(self.recorder.serialized_objects[key], owners)
         else:
-            owner, tree = address_root(int(key, 16), owners)
+            owner, tree = address_root(int(key.partition(".")[0], 16), owners)
         index = self._instances.get(id(owner), -1)
         if index < 0:
             raise NotRelocatable("a constant of a function that is not part of the image")
@@ -343,23 +388,21 @@ def first_problem(instance: Instance, seen: set[int] | None = None) -> tuple[str
     return None
 
 
-def callee_path(caller: Instance, callee: Instance) -> Any:
-    """Return how the live function of *caller* leads to the dispatcher of *callee*; None for the compiler's own functions."""
-    if callee.dispatcher is None or callee.template is not None:
-        return None
-    path = dispatcher_path(caller, callee.dispatcher)
-    if path is None and not is_fixed_module(callee.module):
-        raise NotRelocatable(f"no name in {caller.qualname} leads to the function {callee.module}.{callee.qualname} that it calls")
-    return path
+def is_unnamed(instance: Instance) -> bool:
+    """Return whether no Python name leads to this function: the compiler or an overload made it."""
+    return instance.dispatcher is None or instance.template is not None
 
 
 def dispatcher_path(caller: Instance, dispatcher: Any) -> Any:
     """Return the path to a dispatcher that *caller* read or was given, or None."""
     for read in caller.reads.values():
+        where = where_read(caller, read)
+        if where is None:
+            continue
         for positions, found in dispatchers_in_value(read.value):
             if found is dispatcher:
-                return [read.kind, "own" if read.own else read.module, read.name, positions]
-    for number, arg in enumerate(caller.args):
+                return [read.kind, where, read.name, positions]
+    for number, arg in enumerate(() if is_unnamed(caller) else caller.args):
         for positions, found in dispatchers_in_type(arg):
             if found is dispatcher:
                 return ["arg", "own", str(number), positions]
@@ -367,6 +410,15 @@ def dispatcher_path(caller: Instance, dispatcher: Any) -> Any:
     if numba_facts.absolute(func.__module__, func.__qualname__) is dispatcher:
         return ["absolute", func.__module__, func.__qualname__, []]
     return None
+
+
+def where_read(instance: Instance, read: Read) -> str | None:
+    """Return "own" or the module through which the loader repeats a read; None for what it need not repeat."""
+    if read.own and not is_unnamed(instance):
+        return "own"
+    if read.module is None or is_fixed_module(read.module) or (read.kind == "free" and is_unnamed(instance)):
+        return None
+    return read.module
 
 
 def address_root(address: int, owners: list[Instance]) -> tuple[Instance, Any]:
@@ -381,7 +433,7 @@ def address_root(address: int, owners: list[Instance]) -> tuple[Instance, Any]:
                     return owner, ["live", "object", path]
         for read in owner.reads.values():
             if (what := _points_at(address, read)) is not None:
-                return owner, ["live", what, [read.kind, "own" if read.own else read.module, read.name, []]]
+                return owner, ["live", what, [read.kind, where_read(owner, read), read.name, []]]
         return owner, ["unknown", owner.addresses[address]]
     raise NotRelocatable("the code holds an address of unknown origin")
 

@@ -50,15 +50,14 @@ def plan_units(manifest: Manifest, libraries: dict[str, Library], *, merged: boo
     for name in sorted(libraries):
         if reached_by[name]:
             groups.setdefault(tuple(sorted(reached_by[name])), []).append(name)
-    owner = {name: number for number, group in enumerate(groups.values()) for name in group}
-    called_from_outside = {used for name in owner for used in libraries[name].uses if owner[used] != owner[name]}
+    available = [[name for name in closure(libraries, group) if name not in set(group)] for group in groups.values()]
+    # whatever another unit may inline can leave behind calls to it
+    shared = {name for names in available for name in names}
     units = []
-    for number, group in enumerate(groups.values()):
-        inside = set(group)
-        available = [name for name in closure(libraries, group) if name not in inside]
-        exported = {s for s in symbols if owner[library_of(s)] == number}
-        exported |= {f for name in group if name in called_from_outside for f in declared_functions(libraries[name])}
-        units.append(Unit(group, available, frozenset(exported)))
+    for group, others in zip(groups.values(), available, strict=True):
+        exported = {symbol for symbol in symbols if library_of(symbol) in group}
+        exported |= {function for name in group if name in shared for function in declared_functions(libraries[name])}
+        units.append(Unit(group, others, frozenset(exported)))
     return units
 
 

@@ -204,6 +204,9 @@ class Resolver:
         self.served: list[Served] = []
         self.misses: list[Miss] = []
         self.is_nested: Callable[[], bool] = lambda: False
+        self.reads_hold: Callable[[Any, CodeInstance], bool] = lambda library, instance: False
+        self.verifying = False  # AOTNB_VERIFY: find the stored code, let the compiler run all the same, compare
+        self.expected: CodeInstance | None = None
         self._flags: dict[int, tuple[Any, str]] = {}
 
     def load(self, path: Path) -> LoadReport:
@@ -232,6 +235,9 @@ class Resolver:
                 number, verdict, nearest = self._find(image, kind, disp, args, return_type, flags, name)
                 if number is None:
                     continue
+                if self.verifying:
+                    self._expect(image.reader.instance(number), disp, args, image.reader.image_id)
+                    return None
                 served = self._install(image, number, verdict, disp, args)
             except (NotRelocatable, LookupError) as error:
                 nearest = ("not_relocatable", str(error))
@@ -244,6 +250,11 @@ class Resolver:
         if not self.is_nested():
             self._note(Miss, disp, args, *nearest)
         return None
+
+    def _expect(self, instance: CodeInstance, disp: Any, args: tuple[Any, ...], image_id: str) -> None:
+        if not self.is_nested():
+            self.expected = instance
+            self._note(Served, disp, args, image_id, 0.0)
 
     def _note(self, record: Any, disp: Any, args: tuple[Any, ...], *rest: Any) -> None:
         if record is Served and self.is_nested():
@@ -264,7 +275,7 @@ class Resolver:
         question = digest([kind, method, trees, explicit, flags_digest, config])
         reason, detail = "", ""
         for number in reader.index["questions"].get(question, ()):
-            verdict = Validator(reader, args).check(number, disp.py_func)
+            verdict = Validator(reader, args, self.reads_hold).check(number, disp.py_func)
             if verdict.reason is None:
                 return number, verdict, ("", "")
             reason, detail = verdict.reason, verdict.detail

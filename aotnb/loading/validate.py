@@ -9,14 +9,16 @@ from __future__ import annotations
 import builtins
 import importlib.metadata
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
 
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.methods import method_tree, own_digest
+from aotnb.bridge.typecodec import encode_types
 from aotnb.bridge.values import deep_function_tree, summary, value_tree
-from aotnb.core.digest import digest
+from aotnb.core.digest import canonical, digest
 from aotnb.errors import NotRelocatable
 from aotnb.image.model import CodeInstance, Edge
 from aotnb.image.reader import ImageReader
@@ -42,8 +44,9 @@ class _Refused(Exception):
 class Validator:
     """One question: evaluates the edges of an entry and of all that it links."""
 
-    def __init__(self, image: ImageReader, args: tuple[Any, ...]) -> None:
+    def __init__(self, image: ImageReader, args: tuple[Any, ...], reads_hold: Callable[[Any, CodeInstance], bool]) -> None:
         self.image = image
+        self.reads_hold = reads_hold  # did code of this process (a library) read what the stored instance read?
         self.args = args
         self.verdict = Verdict()
         self._seen: set[tuple[int, int]] = set()
@@ -64,24 +67,57 @@ class Validator:
         return self.verdict
 
     def _visit(self, number: int, func: Any, args: tuple[Any, ...] | None) -> None:
-        stack = [(number, func, args)]
+        # (number, live function, live argument types if known, was frozen earlier in this process)
+        stack: list[tuple[int, Any, Any, bool]] = [(number, func, args, False)]
         while stack:
-            number, func, args = stack.pop()
+            number, func, args, frozen = stack.pop()
             if (number, id(func)) in self._seen:
                 continue
             self._seen.add((number, id(func)))
             instance = self.image.instance(number)
             if func is not None:
                 self.verdict.live.setdefault(number, func)
-            for edge in instance.edges:
-                self._edge(edge, instance, func)
-            self._overload_sets(instance)
+            if not frozen:
+                for edge in instance.edges:
+                    self._edge(edge, instance, func)
+                self._overload_sets(instance)
             for callee, path in instance.callees:
                 if path is None:
-                    stack.append((callee, None, None))
-                else:
-                    disp = self._callee(instance, self.image.instance(callee), func, args, path)
-                    stack.append((callee, disp.py_func, None))
+                    stack.append((callee, None, None, frozen))
+                    continue
+                record = self.image.instance(callee)
+                disp = self._callee(instance, record, func, args, path)
+                if disp is None or own_digest(disp) != record.method:
+                    if frozen:
+                        continue  # the name has been bound anew since; the code in use stays what it was
+                    state = "is gone" if disp is None else "has another definition"
+                    raise _Refused("callee_changed", f"{record.qualname}, called by {instance.qualname}, {state}")
+                self._meet(disp)
+                stack.append((callee, disp.py_func, None, frozen or self._is_compiled(record, disp)))
+
+    def _is_compiled(self, callee: CodeInstance, disp: Any) -> bool:
+        """Return whether *disp* has this very code already, frozen when it was compiled: then a caller links it as it is.
+
+        Other code for the same arguments means that the caller would link that other code.
+        """
+        existing = numba_facts.compiled_overloads(disp)
+        if not existing:
+            return False
+        trees = [canonical(self.image.root(callee, root)) for root in callee.args]
+        for args, library in existing:
+            try:
+                if [canonical(tree) for tree in encode_types(args)] != trees:
+                    continue
+            except NotRelocatable:
+                continue
+            entry = numba_facts.image_entry(library)
+            known = entry[0].reader.instance(entry[1]).id if entry is not None else None
+            if known == callee.id:
+                return True
+            if known is not None or not self.reads_hold(library, callee):
+                raise _Refused("callee_changed", f"{callee.qualname} was compiled earlier in this process with other values")
+            return False
+        return False
 
     # ------------------------------------------------------------ edges
 
@@ -157,11 +193,6 @@ class Validator:
             for position in positions:
                 value = value[position] if isinstance(value, tuple) and position < len(value) else None
             disp = numba_facts.live_dispatcher(value)
-        if disp is None:
-            raise _Refused("callee_changed", f"{callee.qualname}, called by {caller.qualname}, is gone")
-        if own_digest(disp) != callee.method:
-            raise _Refused("callee_changed", f"{callee.qualname}, called by {caller.qualname}, has another definition")
-        self._meet(disp)
         return disp
 
     def _argument(self, caller: CodeInstance, number: int, positions: list[int], args: Any) -> Any:

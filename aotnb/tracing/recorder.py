@@ -36,6 +36,7 @@ class Recorder:
         self.instances: list[Instance] = []
         self.answer: Callable[[str, Any, tuple[Any, ...], Any, Any], Any] | None = None  # set by the loader
         self.answer_wrapper: Callable[[str, Any, Any], Any] | None = None
+        self.after_compile: Callable[[Instance], None] | None = None  # set under AOTNB_VERIFY
         self.use_disk_cache = False
         self.recording = True
         self.serialized_objects: dict[str, Any] = {}
@@ -111,6 +112,8 @@ class Recorder:
             self._requests.pop()
         if request.instance is not None and not self._frames:
             request.instance.python_called = True
+            if self.after_compile is not None:
+                self.after_compile(request.instance)
         return result
 
     def _reused(self, disp: Any, args: tuple[Any, ...], existing: Any) -> None:
@@ -348,6 +351,14 @@ class Recorder:
     def disk_cache_enabled(self) -> bool:
         """Return whether Numba's own cache may be read and written."""
         return self.use_disk_cache
+
+    def reads_equal(self, library: Any, edges: list[tuple[str, str, str]]) -> bool:
+        """Return whether the code in *library*, compiled by this process, read exactly these (kind, name, digest)."""
+        instance = self._by_library.get(id(library))
+        if instance is None:
+            return False
+        found = {(read.kind, read.name, read.digest) for read in instance.reads.values()}
+        return found == set(edges)
 
     # ------------------------------------------------------------ coherence
 
