@@ -57,13 +57,9 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(ip: Any) -> None:
     """Install the magics and the hooks: ``%load_ext aotnb``."""
-    from aotnb.magics import extension
-
-    extension.load(ip)
+    importlib.import_module("aotnb.magics.extension").load(ip)
 
 
 def unload_ipython_extension(ip: Any) -> None:
     """Take magics and hooks out again: ``%unload_ext aotnb``."""
-    from aotnb.magics import extension
-
-    extension.unload(ip)
+    importlib.import_module("aotnb.magics.extension").unload(ip)

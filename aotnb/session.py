@@ -40,7 +40,6 @@ class _Session:
         self.open_trace: Trace | None = None
         self.last_trace: Trace | None = None
 
-
     def _reads_hold(self, library: Any, instance: CodeInstance) -> bool:
         edges = [(e.kind, e.name, e.digest) for e in instance.edges if e.kind in ("global", "free", "attribute")]
         return self.recorder.reads_equal(library, edges)

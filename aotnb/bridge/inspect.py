@@ -198,7 +198,9 @@ def follow(path: Any, func: Any, module: str) -> Any:
     elif kind == "arg":
         return None
     else:
-        namespace = func.__globals__ if where == "own" and func is not None else module_namespace(module if where == "own" else where)
+        namespace = (
+            func.__globals__ if where == "own" and func is not None else module_namespace(module if where == "own" else where)
+        )
         value = namespace.get(name)
     for position in positions:
         value = value[position] if isinstance(value, tuple) and position < len(value) else None

@@ -219,7 +219,7 @@ def _tidy(text: str, recursions: dict[str, str]) -> str:
 
 
 def _tidy_global(line: str, recursions: dict[str, str], declared: set[str]) -> str | None:
-    name, _, definition = line.partition(" = ")
+    name, _, _definition = line.partition(" = ")
     bare = name[1:].strip('"')
     if bare.startswith((PICKLE_DATA, "_ZN08NumbaEnv")):
         return None

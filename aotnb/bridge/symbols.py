@@ -16,7 +16,8 @@ from aotnb.bridge.irtext import DATA_PREFIX
 PARALLEL = frozenset(
     {
         "numba_parallel_for", "do_scheduling_signed", "do_scheduling_unsigned", "allocate_sched", "deallocate_sched",
-        "get_num_threads", "set_num_threads", "get_thread_id", "get_parallel_chunksize", "set_parallel_chunksize", "get_sched_size",
+        "get_num_threads", "set_num_threads", "get_thread_id", "get_parallel_chunksize", "set_parallel_chunksize",
+        "get_sched_size",
     }
 )  # fmt: skip
 

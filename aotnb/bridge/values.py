@@ -62,8 +62,9 @@ def _scalar(value: Any) -> Tree:
 
 
 def _tuple(value: tuple[Any, ...]) -> Tree:
-    if hasattr(value, "_fields"):
-        return ["namedtuple", name_tree(type(value)), list(value._fields), [value_tree(item) for item in value]]
+    fields = getattr(type(value), "_fields", None)
+    if fields is not None:
+        return ["namedtuple", name_tree(type(value)), list(fields), [value_tree(item) for item in value]]
     if type(value) is not tuple:
         raise NotRelocatable(f"a value of type {type(value).__qualname__} has no encoding")
     return ["tuple", [value_tree(item) for item in value]]
@@ -117,7 +118,7 @@ def _class(value: type) -> Tree:
     if issubclass(value, enum.Enum):
         return ["enumclass", name_tree(value), [[member.name, value_tree(member.value)] for member in value]]
     if hasattr(value, "_fields") and issubclass(value, tuple):
-        return ["class", *name_tree(value), list(value._fields)]
+        return ["class", *name_tree(value), list(value._fields)]  # type: ignore[attr-defined]
     if type(value).__module__.startswith("numba.experimental"):
         raise NotRelocatable(f"the jitclass {value.__qualname__} has no encoding")
     return ["class", *name_tree(value), None]
@@ -228,10 +229,11 @@ def _dufunc(value: DUFunc) -> Tree:
 
 
 def _ufunc(value: np.ufunc) -> Tree:
-    for module in (np, sys.modules.get("scipy.special")):
-        if module is not None and getattr(module, value.__name__, None) is value:
-            return ["ufunc", module.__name__, value.__name__]
-    raise NotRelocatable(f"the ufunc {value.__name__} is not a public ufunc of NumPy")
+    public = value.__name__
+    for name in ("numpy", "scipy.special"):
+        if getattr(sys.modules.get(name), public, None) is value:
+            return ["ufunc", name, public]
+    raise NotRelocatable(f"the ufunc {public} is not a public ufunc of NumPy")
 
 
 def _numba_type(value: types.Type) -> Tree:
@@ -297,6 +299,12 @@ def decode_dtype(tree: Tree) -> np.dtype[Any]:
     return np.dtype(spec, align=aligned)
 
 
+def _literal(text: str) -> Any:
+    import ast
+
+    return ast.literal_eval(text)
+
+
 def _decode_float(text: str) -> float:
     return float(text)
 
@@ -323,11 +331,11 @@ _DECODERS: dict[str, Callable[..., Any]] = {
     "NoneType": lambda text: None,
     "ellipsis": lambda text: Ellipsis,
     "bool": lambda text: text == "True",
-    "int": lambda text: int(text),
+    "int": int,
     "float": _decode_float,
     "complex": _decode_complex,
-    "str": lambda text: _literal(text),
-    "bytes": lambda text: _literal(text),
+    "str": _literal,
+    "bytes": _literal,
     "tuple": lambda items: tuple(decode_value(item) for item in items),
     "namedtuple": _decode_namedtuple,
     "slice": lambda items: slice(*[decode_value(item) for item in items]),
@@ -337,13 +345,7 @@ _DECODERS: dict[str, Callable[..., Any]] = {
     "enum": _decode_enum,
     "enumclass": lambda name, members: lookup(*name),
     "class": lambda module, qualname, fields: lookup(module, qualname),
-    "builtin": lambda module, qualname: lookup(module, qualname),
+    "builtin": lookup,
     "module": lambda name, *rest: sys.modules[name],
     "type": _decode_type,
 }
-
-
-def _literal(text: str) -> Any:
-    import ast
-
-    return ast.literal_eval(text)

@@ -111,7 +111,7 @@ class ManifestBuilder:
         renamed = {self._names[text]: new for new, text in enumerate(names)}
         tables, moved = self._sorted_tables()
         for instance in self.instances:
-            roots = moved[method_key(instance)] if method_key(instance) in moved else {}
+            roots = moved.get(method_key(instance), {})
             instance.args = [roots[i] for i in instance.args]
             instance.consts = [roots[i] for i in instance.consts]
             instance.return_type = None if instance.return_type is None else roots[instance.return_type]

@@ -92,12 +92,11 @@ def _why_empty(plan: Plan) -> str:
     if not plan.dropped:
         return "no compilation was recorded; run the code that compiles inside %%aot_trace, after %load_ext aotnb"
     first = plan.dropped[0]
-    return f"all {len(plan.dropped)} recorded functions were left out, the first being {first.function} ({first.reason}: {first.detail})"
+    why = f"{first.function} ({first.reason}: {first.detail})"
+    return f"all {len(plan.dropped)} recorded functions were left out, the first being {why}"
 
 
-def _compile(
-    plan: Plan, report: Progress, timings: dict[str, float], merged: bool
-) -> tuple[list[UnitObject], list[str]]:
+def _compile(plan: Plan, report: Progress, timings: dict[str, float], merged: bool) -> tuple[list[UnitObject], list[str]]:
     """Return the objects (units, then the table) and the names in the table."""
     clock = time.perf_counter()
     manifest, libraries = plan.manifest, plan.libraries
@@ -140,9 +139,7 @@ def _declared(libraries: dict[str, Library], runtime: str) -> dict[str, str]:
     return known
 
 
-def _parts(
-    plan: Plan, objects: list[UnitObject], table: list[str], native: bytes, linker: str
-) -> tuple[dict[str, bytes], str]:
+def _parts(plan: Plan, objects: list[UnitObject], table: list[str], native: bytes, linker: str) -> tuple[dict[str, bytes], str]:
     from aotnb import __version__
 
     manifest, libraries = plan.manifest, plan.libraries
@@ -210,9 +207,7 @@ def _parts(
 def _slots_of(symbols: dict[str, str], libraries: dict[str, Library], position: dict[str, int]) -> list[int]:
     """Return the table positions of every slot that an entry's code may read."""
     starts = [library_of(symbol) for symbol in symbols.values()]
-    return sorted(
-        position[slot] for name in closure(libraries, starts) for slot in libraries[name].slots if slot in position
-    )
+    return sorted(position[slot] for name in closure(libraries, starts) for slot in libraries[name].slots if slot in position)
 
 
 __all__ = ["TABLE", "build"]

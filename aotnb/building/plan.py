@@ -229,7 +229,9 @@ class Planner:
     def _path(self, caller: Instance, callee: Instance) -> Any:
         path = dispatcher_path(caller, callee.dispatcher)
         if path is None:
-            raise NotRelocatable(f"no name in {caller.qualname} leads to the function {callee.module}.{callee.qualname} that it calls")
+            raise NotRelocatable(
+                f"no name in {caller.qualname} leads to the function {callee.module}.{callee.qualname} that it calls"
+            )
         return path
 
     def _dependencies(self, instance: Instance) -> list[Instance]:
@@ -473,10 +475,10 @@ def _circles(graph: dict[int, list[int]]) -> list[list[int]]:
     stack: list[int] = []
     on_stack: set[int] = set()
     found: list[list[int]] = []
-    for start in graph:
+    for start, first in graph.items():
         if start in order:
             continue
-        work = [(start, iter(graph[start]))]
+        work = [(start, iter(first))]
         order[start] = low[start] = len(order)
         stack.append(start)
         on_stack.add(start)

@@ -33,7 +33,7 @@ class RootsTable:
     >>> table = RootsTable()
     >>> table.add(["int", "1"], key="image")
     (RootReference(key='image', index=0), True)
-    >>> table.add(["int", "1"], key="session")   # known content keeps its first owner
+    >>> table.add(["int", "1"], key="session")  # known content keeps its first owner
     (RootReference(key='image', index=0), False)
     """
 

@@ -93,12 +93,18 @@ class ImageFile:
         self.path = path
         self._data = memoryview(_read(path))
         if len(self._data) < _TRAILER.size:
-            raise ImageRejected("malformed", f"{path} is not an aotnb image; give a file that %aot_save or `aotnb run --record` wrote")
+            raise ImageRejected(
+                "malformed", f"{path} is not an aotnb image; give a file that %aot_save or `aotnb run --record` wrote"
+            )
         magic, version, offset, length, checksum, seal = _TRAILER.unpack(self._data[-_TRAILER.size :])
         if magic != MAGIC:
-            raise ImageRejected("malformed", f"{path} is not a whole aotnb image; give a file that %aot_save or `aotnb run --record` wrote")
+            raise ImageRejected(
+                "malformed", f"{path} is not a whole aotnb image; give a file that %aot_save or `aotnb run --record` wrote"
+            )
         if version != FORMAT_VERSION:
-            raise ImageRejected("format_version", f"{path} has format {version}, this aotnb reads format {FORMAT_VERSION}; save it again")
+            raise ImageRejected(
+                "format_version", f"{path} has format {version}, this aotnb reads format {FORMAT_VERSION}; save it again"
+            )
         listing = self._data[offset : offset + length]
         if offset + length + _TRAILER.size != len(self._data) or hashlib.sha256(listing).digest() != checksum:
             raise ImageRejected("checksum", f"{path} is damaged (its directory does not match its checksum); save it again")
@@ -116,7 +122,9 @@ class ImageFile:
         data = self._data[offset : offset + length]
         if name not in self._checked:
             if hashlib.sha256(data).hexdigest() != checksum:
-                raise ImageRejected("checksum", f"{self.path} is damaged (part {name} does not match its checksum); save it again")
+                raise ImageRejected(
+                    "checksum", f"{self.path} is damaged (part {name} does not match its checksum); save it again"
+                )
             self._checked.add(name)
         return data
 
@@ -140,7 +148,9 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise ImageRejected("missing_file", f"there is no image {path}; make one with %aot_save or `aotnb run --record`") from None
+        raise ImageRejected(
+            "missing_file", f"there is no image {path}; make one with %aot_save or `aotnb run --record`"
+        ) from None
     except IsADirectoryError:
         raise ImageRejected("malformed", f"{path} is a folder; give the image file") from None
     except OSError as error:

@@ -43,7 +43,9 @@ class ImageReader:
             table = [] if place is None else json.loads(bytes(self.file.part("roots")[place[0] : place[0] + place[1]]))
             self._roots[method] = table
         if not 0 <= index < len(table):
-            raise ImageRejected("malformed", f"{self.file.path} refers to root {index} of {instance.qualname}, which it does not hold")
+            raise ImageRejected(
+                "malformed", f"{self.file.path} refers to root {index} of {instance.qualname}, which it does not hold"
+            )
         return table[index]
 
     def library_text(self, name: str) -> str:
@@ -86,9 +88,7 @@ def describe(path: str | Path) -> dict[str, Any]:
 
 def _entry(reader: ImageReader, number: int) -> dict[str, Any]:
     instance = reader.instance(number)
-    edges = [
-        {"kind": e.kind, "where": e.where, "name": e.name, "digest": e.digest, "summary": e.summary} for e in instance.edges
-    ]
+    edges = [{"kind": e.kind, "where": e.where, "name": e.name, "digest": e.digest, "summary": e.summary} for e in instance.edges]
     return {
         "function": instance.qualname,
         "module": instance.module,
@@ -125,7 +125,9 @@ def verify(path: str | Path) -> list[str]:
             instance = reader.instance(number)
             for root in (*instance.args, *instance.consts):
                 reader.root(instance, root)
-            problems.extend(f"instance {number} refers to a missing callee" for c, _ in instance.callees if not 0 <= c < len(reader))
+            problems.extend(
+                f"instance {number} refers to a missing callee" for c, _ in instance.callees if not 0 <= c < len(reader)
+            )
     except (AotError, KeyError, ValueError, TypeError) as error:
         problems.append(f"{path} is malformed: {error}")
     return problems

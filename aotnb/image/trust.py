@@ -36,7 +36,9 @@ def user_key() -> bytes:
             os.unlink(temporary)
         return _read(path)
     except OSError as error:
-        raise AotError(f"cannot make the key {path}: {error.strerror or error}; set AOTNB_HOME to a folder that can be written to") from None
+        raise AotError(
+            f"cannot make the key {path}: {error.strerror or error}; set AOTNB_HOME to a folder that can be written to"
+        ) from None
 
 
 def _read(path: Path) -> bytes:

@@ -120,7 +120,8 @@ class LoadedImage:
         """Return the runtime environment behind a slot; each code instance has one of its own."""
         env = self.environments.get(name)
         if env is None:
-            consts, namespace = [], {}
+            consts: list[Any] = []
+            namespace: dict[str, Any] = {}
             if owner >= 0:
                 instance = self.reader.instance(owner)
                 consts = [decode_value(self.reader.root(instance, root)) for root in instance.consts]
@@ -178,7 +179,8 @@ def _check_fit(reader: ImageReader) -> None:
     missing = missing_features(reader.index["features"])
     if missing:
         raise ImageRejected(
-            "cpu_mismatch", f"{path} was made for {reader.index['cpu']}; this {host_cpu()[0]} lacks {', '.join(missing)}; save it again here"
+            "cpu_mismatch",
+            f"{path} was made for {reader.index['cpu']}; this {host_cpu()[0]} lacks {', '.join(missing)}; save it again here",
         )
 
 
@@ -329,7 +331,9 @@ class Resolver:
         if instance.parallel:
             image.bind_parallel()
         image.fill_slots(number, verdict)
-        addresses = {symbol: image.table[image.position[symbol]] for symbol in instance.symbols.values() if symbol in image.position}
+        addresses = {
+            symbol: image.table[image.position[symbol]] for symbol in instance.symbols.values() if symbol in image.position
+        }
         env = image.environment(self._environment_slot(image, number, instance), number, verdict)
         library = install.ImageLibrary(
             disp.targetdescr.target_context.codegen(),

@@ -130,7 +130,9 @@ class Validator:
         if edge.kind == "overload":
             functions = [f for fs in self._external.values() for f in fs]
             if not any(_is_named(f, edge) and digest(deep_function_tree(f)) == edge.digest for f in functions):
-                raise _Refused("overload_changed", f"the overload {edge.where}.{edge.name} used by {instance.qualname} has changed")
+                raise _Refused(
+                    "overload_changed", f"the overload {edge.where}.{edge.name} used by {instance.qualname} has changed"
+                )
             return
         if edge.kind == "overload_set":
             return  # see _overload_sets
@@ -168,9 +170,8 @@ class Validator:
         recorded = {edge.name: edge.digest for edge in instance.edges if edge.kind == "overload_set"}
         for number in instance.resolved:
             name = names[number]
-            if name in self._external or name in recorded:
-                if self._set_digest(name) != recorded.get(name):
-                    raise _Refused("overload_changed", f"the overloads of {name}, used by {instance.qualname}, have changed")
+            if (name in self._external or name in recorded) and self._set_digest(name) != recorded.get(name):
+                raise _Refused("overload_changed", f"the overloads of {name}, used by {instance.qualname}, have changed")
 
     def _set_digest(self, name: str) -> str | None:
         if name not in self._external:

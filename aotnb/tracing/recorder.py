@@ -69,7 +69,9 @@ class Recorder:
             if served is not None:
                 self._register_served(disp, args, served)
                 return served.entry_point
-        return self._compile(_Request(disp, "overload" if template is not None else "function", args, return_type, template), compile_)
+        return self._compile(
+            _Request(disp, "overload" if template is not None else "function", args, return_type, template), compile_
+        )
 
     def ufunc_dispatch(self, disp: Any, sig: Any, flags: Any, compile_: Callable[[], Any]) -> Any:
         """Answer a question to the scalar kernel behind ``@vectorize`` and ``@guvectorize``."""
@@ -120,10 +122,9 @@ class Recorder:
         instance = self._by_library.get(id(existing.library))
         if self._frames:
             if instance is None:
-                self._frames[-1].problem(
-                    "compiled_before_hooks",
-                    f"{disp.py_func.__module__}.{disp.py_func.__qualname__} was compiled before aotnb was loaded; load aotnb earlier",
-                )
+                name = f"{disp.py_func.__module__}.{disp.py_func.__qualname__}"
+                cure = f"{name} was compiled before aotnb was loaded; load aotnb earlier"
+                self._frames[-1].problem("compiled_before_hooks", cure)
             else:
                 self._depend(instance)
             return
@@ -265,13 +266,14 @@ class Recorder:
 
     def module_attribute(self, module: Any, attr: str) -> None:
         """Note the attribute of a module that type inference looked up."""
-        if not self._frames or is_fixed_module(module.__name__):
+        name = module.__name__
+        if not self._frames or is_fixed_module(name):
             return
         frame = self._frames[-1]
-        if sys.modules.get(module.__name__) is not module:
-            frame.problem("not_relocatable", f"module {module.__name__} is not the one that is imported under this name")
+        if sys.modules.get(name) is not module:
+            frame.problem("not_relocatable", f"module {name} is not the one that is imported under this name")
             return
-        self._read(frame, "attribute", attr, module.__name__, False, getattr(module, attr, ABSENT))
+        self._read(frame, "attribute", attr, name, False, getattr(module, attr, ABSENT))
 
     def _read(self, frame: Instance, kind: str, name: str, module: str | None, own: bool, value: Any) -> None:
         key = (kind, name, None if own else module)
