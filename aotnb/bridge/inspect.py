@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from numba.core import compiler, errors, sigutils, targetconfig, types
+from numba.core import compiler, errors, ir, sigutils, targetconfig, types
 from numba.core.dispatcher import Dispatcher
 from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFunctionTemplate, builtin_registry
 from numba.np.ufunc.dufunc import DUFunc
@@ -58,15 +58,42 @@ def live_dispatcher(value: Any) -> Any:
     return None
 
 
-def dispatchers_in_value(value: Any) -> Iterator[tuple[list[int], Any]]:
-    """Yield (item positions, dispatcher) of the dispatchers that *value* is or, as a tuple, holds."""
+def dispatchers_in_value(value: Any) -> Iterator[tuple[list[Any], Any]]:
+    """Yield (steps, dispatcher) of the dispatchers that *value* is or holds; :func:`take_steps` goes the same way.
+
+    A step is a position in a tuple, or the name of a closure cell of a function that is inlined into its caller.
+    """
     found = live_dispatcher(value)
     if found is not None:
         yield [], found
+        if found.targetoptions.get("inline", "never") != "never":
+            func = found.py_func
+            for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=True):
+                for steps, disp in dispatchers_in_value(_content(cell)):
+                    yield [name, *steps], disp
     elif isinstance(value, tuple):
         for position, item in enumerate(value):
-            for path, disp in dispatchers_in_value(item):
-                yield [position, *path], disp
+            for steps, disp in dispatchers_in_value(item):
+                yield [position, *steps], disp
+
+
+def take_steps(value: Any, steps: list[Any]) -> Any:
+    """Return the dispatcher at the end of *steps* from *value*, or None."""
+    for step in steps:
+        if isinstance(step, int):
+            value = value[step] if isinstance(value, tuple) and step < len(value) else None
+        else:
+            found = live_dispatcher(value)
+            names = () if found is None else found.py_func.__code__.co_freevars
+            value = _content(found.py_func.__closure__[names.index(step)]) if step in names else None
+    return live_dispatcher(value)
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # still empty
+        return None
 
 
 def dispatchers_in_type(typ: Any) -> Iterator[tuple[list[int], Any]]:
@@ -202,16 +229,20 @@ def follow(path: Any, func: Any, module: str) -> Any:
             func.__globals__ if where == "own" and func is not None else module_namespace(module if where == "own" else where)
         )
         value = namespace.get(name)
-    for position in positions:
-        value = value[position] if isinstance(value, tuple) and position < len(value) else None
-    return value
+    return take_steps(value, positions) if positions else value
 
-
-def image_entry(library: Any) -> Any:
-    """Return (image, number of the code instance) if the code of *library* lies in a loaded image, else None."""
-    return getattr(library, "entry", None)
 
 
 def compiled_overloads(disp: Any) -> list[tuple[tuple[Any, ...], Any]]:
     """Return (argument types, code library) of everything that a dispatcher has compiled or been given."""
     return [(tuple(cres.signature.args), cres.library) for cres in disp.overloads.values()]
+
+
+def is_undefined(value: Any) -> bool:
+    """Return whether the interpreter found no such name yet: a recursive function that is compiled by its decorator."""
+    return value is ir.UNDEFINED
+
+
+def image_entry(library: Any) -> Any:
+    """Return (image, number of the code instance) if the code of *library* lies in a loaded image, else None."""
+    return getattr(library, "entry", None)

@@ -191,9 +191,7 @@ class Validator:
             disp = numba_facts.live_dispatcher(numba_facts.absolute(where, name))
         else:
             value = self._value(kind, where, name, caller, func)
-            for position in positions:
-                value = value[position] if isinstance(value, tuple) and position < len(value) else None
-            disp = numba_facts.live_dispatcher(value)
+            disp = numba_facts.take_steps(value, positions)
         return disp
 
     def _argument(self, caller: CodeInstance, number: int, positions: list[int], args: Any) -> Any:

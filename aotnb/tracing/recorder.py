@@ -248,7 +248,8 @@ class Recorder:
         frame = self._frames[-1]
         own = func is frame.func
         module = numba_facts.namespace_module(func.__globals__)
-        for kind, name, value in reads:
+        for kind, name, found in reads:
+            value = ABSENT if numba_facts.is_undefined(found) else found
             if kind == "free" and (not own or frame.dispatcher is None or frame.template is not None):
                 continue  # determined by the definition that made the closure, which is an edge of its own
             if getattr(builtins, name, ABSENT) is value and func.__globals__.get(name, value) is not value:
