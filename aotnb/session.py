@@ -266,16 +266,14 @@ def load(path: str | Path) -> LoadReport:
 
 def status() -> Status:
     """Return what is active, what was compiled, served and missed in this process."""
-    import llvmlite
-    import numba
-
+    numba, llvmlite = compat.versions()
     if _session is None:
-        return Status(False, numba.__version__, llvmlite.__version__, (), 0, (), ())
+        return Status(False, numba, llvmlite, (), 0, (), ())
     resolver = _session.resolver
     return Status(
         active=hooks.installed(),
-        numba=numba.__version__,
-        llvmlite=llvmlite.__version__,
+        numba=numba,
+        llvmlite=llvmlite,
         images=tuple(image.report for image in resolver.images),
         compilations=len(_session.recorder.instances),
         served=tuple(resolver.served),

@@ -12,6 +12,11 @@ from aotnb.errors import UnsupportedNumba
 SUPPORTED = ("0.67", "0.68")  # Numba minor versions that the tests run on
 
 
+def versions() -> tuple[str, str]:
+    """Return the versions of Numba and llvmlite."""
+    return numba.__version__, llvmlite.__version__
+
+
 def check() -> None:
     """Raise :class:`UnsupportedNumba` unless the installed Numba is one that the bridge was tested with."""
     minor = ".".join(re.split(r"\D", numba.__version__)[:2])

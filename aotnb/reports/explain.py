@@ -57,7 +57,10 @@ REASONS: dict[str, Reason] = {
         "It links code that was compiled when a value it depends on was different, as Numba does when a global is rebound.",
         "Restart the kernel and run the cells in order, so that everything is compiled with the same values, then save.",
     ),
-    "failed": Reason("The compilation raised an error, so there is no code.", "Correct the error that Numba reported."),
+    "failed": Reason(
+        "Numba gave it up with an error; for a nested compilation that is often one of several attempts.",
+        "Nothing, if the function that asked for it was compiled; else correct the error that Numba reported.",
+    ),
     # the image as a whole was refused
     "cpu_mismatch": Reason(
         "The image was compiled for a CPU with features that this one lacks.",
