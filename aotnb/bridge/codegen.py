@@ -30,19 +30,21 @@ class ImageCodegen(AOTCPUCodegen):
 
 @dataclass(slots=True)
 class UnitSource:
-    """Text of a unit: its own libraries, those of other units that may be inlined, and the functions others call."""
+    """Text of a unit's libraries, optimised units whose functions it may inline, and the functions that others call."""
 
     own: list[str]
-    available: list[str]
+    available: list[UnitObject]
     exported: frozenset[str]
 
 
 @dataclass(slots=True)
 class UnitObject:
-    """Object code of a unit and the names that it leaves open."""
+    """Object code of a unit, its optimised IR for those who inline it, and the names that it leaves open."""
 
     data: bytes
     undefined: frozenset[str]
+    exported: frozenset[str] = frozenset()
+    bitcode: bytes = b""
 
 
 @global_compiler_lock
@@ -62,26 +64,27 @@ def runtime_text() -> str:
 def compile_unit(unit: UnitSource, runtime: str, cpu: str, features: str) -> UnitObject:
     """Optimise and emit one unit. Deterministic: equal texts give equal bytes."""
     library = ImageCodegen(cpu, features).create_library("unit")
-    for name in _link(library, [runtime], {}):
+    for name in _link(library, [runtime]):
         library._final_module.get_function(name).linkage = "linkonce_odr"
-    own = _link(library, unit.own, {})
-    for name in _link(library, unit.available, dict.fromkeys(own)):
-        function = library._final_module.get_function(name)
-        if function.linkage not in (ll.Linkage.internal, ll.Linkage.private):
-            function.linkage = "available_externally"
+    own = _link(library, unit.own)
     module = library._final_module
-    for function in module.functions:
-        if function.is_declaration or function.linkage == ll.Linkage.available_externally:
-            continue
-        if function.name in unit.exported:
+    for other in unit.available:
+        # optimised already, by the same two steps: linked as it is, like a library that Numba links into another
+        module.link_in(ll.parse_bitcode(other.bitcode))
+        for name in other.exported:
+            module.get_function(name).linkage = "available_externally"
+    for name in own:
+        function = module.get_function(name)
+        if name in unit.exported:
             function.linkage, function.visibility = "external", "hidden"
-        elif function.name in own:
+        else:
             function.linkage = "internal"
     library._optimize_final_module()
     module = library._final_module
     module.verify()
     undefined = {item.name for item in (*module.functions, *module.global_variables) if _is_open(item)}
-    return UnitObject(library._codegen._tm.emit_object(module), frozenset(undefined))
+    bitcode = module.as_bitcode()
+    return UnitObject(library._codegen._tm.emit_object(module), frozenset(undefined), unit.exported, bitcode)
 
 
 def _is_open(item: Any) -> bool:
@@ -90,14 +93,13 @@ def _is_open(item: Any) -> bool:
     return bool(item.is_declaration or item.linkage == ll.Linkage.available_externally)
 
 
-def _link(library: Any, texts: Iterable[str], skip: dict[str, None]) -> set[str]:
+def _link(library: Any, texts: Iterable[str]) -> set[str]:
     """Link the modules of *texts* into *library* after Numba's function passes; return the functions they define."""
     defined: set[str] = set()
     for text in texts:
         for part in module_texts(text):
             module = parse_module(part)
-            names = [function.name for function in module.functions if not function.is_declaration]
-            defined.update(name for name in names if name not in skip)
+            defined.update(function.name for function in module.functions if not function.is_declaration)
             library.add_llvm_module(module)
     return defined
 

@@ -232,7 +232,6 @@ def follow(path: Any, func: Any, module: str) -> Any:
     return take_steps(value, positions) if positions else value
 
 
-
 def compiled_overloads(disp: Any) -> list[tuple[tuple[Any, ...], Any]]:
     """Return (argument types, code library) of everything that a dispatcher has compiled or been given."""
     return [(tuple(cres.signature.args), cres.library) for cres in disp.overloads.values()]

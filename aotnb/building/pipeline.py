@@ -102,14 +102,11 @@ def _compile(plan: Plan, report: Progress, timings: dict[str, float], merged: bo
     manifest, libraries = plan.manifest, plan.libraries
     units = plan_units(manifest, libraries, merged=merged)
     runtime = runtime_text()
-    objects = []
+    objects: list[UnitObject] = []
     for number, unit in enumerate(units):
         report("compile", number, len(units))
-        source = UnitSource(
-            [libraries[name].text for name in unit.libraries],
-            [libraries[name].text for name in unit.available],
-            unit.exported,
-        )
+        texts = [libraries[name].text for name in unit.libraries]
+        source = UnitSource(texts, [objects[other] for other in unit.available], unit.exported)
         objects.append(compile_unit(source, runtime, manifest.cpu, manifest.features))
     timings["compile"] = time.perf_counter() - clock
     entries = entry_symbols(manifest)

@@ -10,10 +10,10 @@ from aotnb.image.model import Library, Manifest
 
 @dataclass(slots=True)
 class Unit:
-    """Libraries that are compiled into one object, and those of other units that it may inline."""
+    """Libraries that are compiled into one object; *available* are the earlier units whose functions it may inline."""
 
     libraries: list[str]
-    available: list[str]
+    available: list[int]
     exported: frozenset[str]
 
 
@@ -42,7 +42,7 @@ def library_of(symbol: str) -> str:
 
 
 def plan_units(manifest: Manifest, libraries: dict[str, Library], *, merged: bool = False) -> list[Unit]:
-    """Split the libraries of an image into units; *merged* puts all into one (for comparison)."""
+    """Split the libraries of an image into units, each after those it uses; *merged* puts all into one (for comparison)."""
     symbols = entry_symbols(manifest)
     reached_by: dict[str, set[str]] = {name: set() for name in libraries}
     for symbol in symbols:
@@ -52,14 +52,16 @@ def plan_units(manifest: Manifest, libraries: dict[str, Library], *, merged: boo
     for name in sorted(libraries):
         if reached_by[name]:
             groups.setdefault(tuple(sorted(reached_by[name])), []).append(name)
-    available = [[name for name in closure(libraries, group) if name not in set(group)] for group in groups.values()]
-    # whatever another unit may inline can leave behind calls to it
-    shared = {name for names in available for name in names}
+    # what more entries reach comes first: a unit uses only units that are reached by all that reach itself, and others
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[0]), item[0]))
+    owner = {name: number for number, (_, group) in enumerate(ordered) for name in group}
+    called = {used for name in owner for used in libraries[name].uses if owner[used] != owner[name]}
     units = []
-    for group, others in zip(groups.values(), available, strict=True):
-        exported = {symbol for symbol in symbols if library_of(symbol) in group}
-        exported |= {function for name in group if name in shared for function in declared_functions(libraries[name])}
-        units.append(Unit(group, others, frozenset(exported)))
+    for number, (_, group) in enumerate(ordered):
+        used = {owner[other] for name in group for other in libraries[name].uses} - {number}
+        exported = {symbol for symbol in symbols if owner[library_of(symbol)] == number}
+        exported |= {function for name in group if name in called for function in declared_functions(libraries[name])}
+        units.append(Unit(group, sorted(used), frozenset(exported)))
     return units
 
 
