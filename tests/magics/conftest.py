@@ -61,9 +61,9 @@ class Kernel:
         }
         self.manager, self.client = start_new_kernel(LIMIT_S, "python3", env=self.env, cwd=str(folder))
 
-    def send(self, code: str) -> str:
-        """Start a cell; ``finish`` waits for it."""
-        return self.client.execute(code, allow_stdin=False)
+    def send(self, code: str, *, watched: bool = False) -> str:
+        """Start a cell; ``finish`` waits for it. ``watched``: as a front end does where somebody sits at the keyboard."""
+        return self.client.execute(code, allow_stdin=watched)
 
     def finish(self, message: str) -> Cell:
         """Return reply and outputs of a cell that was sent."""
@@ -79,9 +79,9 @@ class Kernel:
             pass
         return Cell(reply["content"], outputs)
 
-    def run(self, code: str) -> Cell:
+    def run(self, code: str, *, watched: bool = False) -> Cell:
         """Run a cell to its end."""
-        return self.finish(self.send(code))
+        return self.finish(self.send(code, watched=watched))
 
     def close(self) -> None:
         self.client.stop_channels()
@@ -97,6 +97,7 @@ class Cell:
         self.text = "".join(o["content"]["text"] for o in outputs if o["msg_type"] == "stream")
         self.errors = ["\n".join(o["content"]["traceback"]) for o in outputs if o["msg_type"] == "error"]
         kinds = ("display_data", "execute_result")
+        self.updates = [o["content"]["data"] for o in outputs if o["msg_type"] == "update_display_data"]
         self.shown = [o["content"]["data"].get("text/plain", "") for o in outputs if o["msg_type"] in kinds]
 
 

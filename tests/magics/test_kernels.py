@@ -132,3 +132,15 @@ def test_mistakes_await_and_interrupts(new_kernel: Callable[[], Kernel]) -> None
         assert stopped.shown == []
         closed = kernel.run("print(aotnb.last_trace().name, aotnb.last_trace().closed)\n%aot_trace after -q")
         assert (closed.status, closed.text) == ("ok", "stopped True\n"), body
+
+
+def test_progress_is_shown_to_somebody_and_wiped_off(new_kernel: Callable[[], Kernel]) -> None:
+    kernel = new_kernel()
+    kernel.run("%load_ext aotnb\nimport aotnb.display.progress as progress\nprogress.DELAY = 0.0\n" + FUNCTIONS)
+    kernel.run("%%aot_trace -q\ndouble(1)")
+    alone = kernel.run("%aot_save alone.aot")
+    assert (len(alone.shown), alone.updates) == (1, [])
+    watched = kernel.run("%aot_save watched.aot", watched=True)
+    assert "[" in watched.shown[0]
+    assert watched.shown[-1].startswith("saved watched.aot")
+    assert watched.updates[-1]["text/html"] == ""
