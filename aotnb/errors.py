@@ -42,7 +42,17 @@ class ImageRejected(AotError):
 
 
 class NotRelocatable(AotError):
-    """A value or a type has no encoding in the closed codec, so code that holds it is not saved."""
+    """Code holds something that no later process could be given, so it is not saved.
+
+    Attributes
+    ----------
+    reason : str
+        The reason code: ``not_relocatable``, or ``compiled_before_hooks``.
+    """
+
+    def __init__(self, message: str, reason: str = "not_relocatable") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class VerifyMismatch(AotError):

@@ -15,6 +15,7 @@ from numba.np.ufunc.dufunc import DUFunc
 
 from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.values import is_fixed_module
+from aotnb.core.digest import digest
 
 ForceLiteralArg = errors.ForceLiteralArg
 
@@ -37,11 +38,19 @@ def flags_inherit() -> bool:
     return bool(targetconfig.ConfigStack())
 
 
-def flags_tree(flags: Any) -> Any:
-    """Encode all flag values, whether set or default."""
+_flags: dict[tuple[tuple[str, str], ...], str] = {}
+
+
+def flags_digest(flags: Any) -> str:
+    """Return the digest of all flag values, whether set or default."""
     from aotnb.bridge.methods import option_tree
 
-    return [[name, option_tree(value)] for name, value in sorted(flags.values().items())]
+    values = flags.values()
+    key = tuple((name, str(value)) for name, value in values.items())  # of this process only
+    found = _flags.get(key)
+    if found is None:
+        found = _flags[key] = digest([[name, option_tree(value)] for name, value in sorted(values.items())])
+    return found
 
 
 def is_dispatcher(obj: Any) -> bool:

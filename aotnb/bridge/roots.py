@@ -18,6 +18,8 @@ from aotnb.errors import NotRelocatable
 
 Tree = Any
 
+_LABEL = b"bound by aotnb to a live object"
+
 
 def environment_consts(cres: Any) -> list[Tree]:
     """Encode the Python objects that the code of a compile result reads from its environment, in order."""
@@ -71,13 +73,18 @@ def _location(location: Any, owners: list[Any]) -> tuple[Any, Tree]:
 
 
 def bind_object(tree: Tree, func: Any) -> tuple[Any, bytes]:
-    """Return the live object of a root and its pickle; *func* is the function that the code belongs to, if there is one."""
+    """Return the live object of a root and its pickle; *func* is the function that the code belongs to, if there is one.
+
+    Numba's unpickling finds the live object by the address of the pickle, so the pickle itself is made only where code
+    completes an exception at run time.
+    """
     if tree[0] == "value":
-        obj = decode_value(tree[1])
-    else:
-        _, exc, args, place = tree
-        arguments = None if args is None else tuple(_bind_argument(arg) for arg in args)
-        obj = (None if exc is None else decode_value(exc), arguments, _bind_location(place, func))
+        return decode_value(tree[1]), _LABEL
+    _, exc, args, place = tree
+    arguments = None if args is None else tuple(_bind_argument(arg) for arg in args)
+    obj = (None if exc is None else decode_value(exc), arguments, _bind_location(place, func))
+    if args is None or ["runtime"] not in args:
+        return obj, _LABEL
     try:
         return obj, serialize.dumps(obj)
     except (pickle.PicklingError, TypeError) as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import enum
 import sys
+import weakref
 from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, ModuleType, WrapperDescriptorType
 from typing import Any
@@ -21,7 +22,7 @@ from numba.np.ufunc.dufunc import DUFunc
 
 from aotnb.bridge.methods import function_tree, method_tree, own_digest
 from aotnb.bridge.names import lookup, name_tree
-from aotnb.core.digest import digest_bytes, nested_names
+from aotnb.core.digest import digest, digest_bytes, nested_names
 from aotnb.errors import NotRelocatable
 
 Tree = Any
@@ -188,6 +189,21 @@ def deep_function_tree(func: FunctionType, seen: set[int] | None = None) -> Tree
         elif hasattr(builtins, name):
             reads.append([name, ["builtin"]])
     return ["function", func.__module__, func.__qualname__, function_tree(func), cells, reads]
+
+
+_installed: weakref.WeakKeyDictionary[FunctionType, tuple[Any, str]] = weakref.WeakKeyDictionary()
+
+
+def function_digest(func: FunctionType) -> str:
+    """Return the digest of :func:`deep_function_tree`, remembered for installed functions, whose globals do not count."""
+    cells = tuple(cell.cell_contents for cell in func.__closure__ or ())
+    if not is_installed_module(func.__module__) or not all(isinstance(value, FunctionType | type | str | int) for value in cells):
+        return digest(deep_function_tree(func))
+    definition = (func.__code__, func.__defaults__, func.__kwdefaults__, cells)
+    known = _installed.get(func)
+    if known is None or known[0] != definition:
+        known = _installed[func] = (definition, digest(deep_function_tree(func)))
+    return known[1]
 
 
 def _deep(value: Any, names: set[str], seen: set[int]) -> Tree:

@@ -16,7 +16,7 @@ from aotnb.bridge.libraries import LibraryFacts, library_facts
 from aotnb.bridge.methods import method_tree
 from aotnb.bridge.roots import environment_consts, object_root
 from aotnb.bridge.typecodec import encode_type, encode_types
-from aotnb.bridge.values import by_address, deep_function_tree, is_fixed_module
+from aotnb.bridge.values import by_address, function_digest, is_fixed_module
 from aotnb.building.manifest import ManifestBuilder
 from aotnb.building.units import closure, declared_functions
 from aotnb.core.digest import digest
@@ -94,7 +94,7 @@ class Planner:
             if problem is None:
                 add(instance)
         except NotRelocatable as error:
-            problem = ("not_relocatable", str(error))
+            problem = (error.reason, str(error))
         if problem is not None:
             self.dropped.append(Dropped(instance.qualname, instance.module, instance.signature, *problem))
 
@@ -146,7 +146,7 @@ class Planner:
         table = ":".join(method)
         args = encode_types(instance.args) if named else []
         explicit = None if instance.return_type is None or not named else encode_type(instance.return_type)
-        flags = digest(numba_facts.flags_tree(instance.flags))
+        flags = numba_facts.flags_digest(instance.flags)
         result = instance.result
         returned = None if result is None or not named else encode_type(result.signature.return_type)
         consts = [] if result is None else environment_consts(result)
@@ -254,7 +254,7 @@ class Planner:
                 continue
             edges.append(Edge(read.kind, where, read.name, read.digest, _stable(read.summary)))
         for func in instance.templates.values():
-            edges.append(Edge("overload", func.__module__, func.__qualname__, digest(deep_function_tree(func)), func.__name__))
+            edges.append(Edge("overload", func.__module__, func.__qualname__, function_digest(func), func.__name__))
         for name, content in instance.overload_sets.items():
             edges.append(Edge("overload_set", "own", name, content, f"overloads of {name}"))
         for name in {instance.module, *(func.__module__ for func in instance.templates.values())}:
@@ -279,7 +279,8 @@ class Planner:
             if id(current) not in self._facts:
                 facts = self._facts[id(current)] = library_facts(current, self._wants_python(current))
                 if facts.missing:
-                    raise NotRelocatable(f"{facts.name} was compiled before aotnb was loaded; load aotnb earlier and trace again")
+                    cure = f"{facts.name} was compiled before aotnb was loaded; load aotnb earlier and trace again"
+                    raise NotRelocatable(cure, "compiled_before_hooks")
             stack.extend(self._facts[id(current)].links)
             stack.extend(self._recursive_targets(self._facts[id(current)]))
         return seen

@@ -287,12 +287,12 @@ class Resolver:
 
     def _flags_digest(self, disp: Any, flags: Any) -> str:
         if flags is not None:
-            return digest(numba_facts.flags_tree(flags))
+            return numba_facts.flags_digest(flags)
         if numba_facts.flags_inherit():
-            return digest(numba_facts.flags_tree(numba_facts.resolved_flags(disp)))
+            return numba_facts.flags_digest(numba_facts.resolved_flags(disp))
         known = self._flags.get(id(disp))
         if known is None or known[0] is not disp:
-            known = self._flags[id(disp)] = (disp, digest(numba_facts.flags_tree(numba_facts.resolved_flags(disp))))
+            known = self._flags[id(disp)] = (disp, numba_facts.flags_digest(numba_facts.resolved_flags(disp)))
         return known[1]
 
     def _nearest(

@@ -17,7 +17,7 @@ from typing import Any
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.methods import method_tree, own_digest
 from aotnb.bridge.typecodec import encode_types
-from aotnb.bridge.values import deep_function_tree, summary, value_tree
+from aotnb.bridge.values import function_digest, summary, value_tree
 from aotnb.core.digest import canonical, digest
 from aotnb.errors import NotRelocatable
 from aotnb.image.model import CodeInstance, Edge
@@ -129,7 +129,7 @@ class Validator:
             return
         if edge.kind == "overload":
             functions = [f for fs in self._external.values() for f in fs]
-            if not any(_is_named(f, edge) and digest(deep_function_tree(f)) == edge.digest for f in functions):
+            if not any(_is_named(f, edge) and function_digest(f) == edge.digest for f in functions):
                 raise _Refused(
                     "overload_changed", f"the overload {edge.where}.{edge.name} used by {instance.qualname} has changed"
                 )
@@ -178,7 +178,7 @@ class Validator:
             return None
         found = self._set_digests.get(name)
         if found is None:
-            found = self._set_digests[name] = digest([digest(deep_function_tree(f)) for f in self._external[name]])
+            found = self._set_digests[name] = digest([function_digest(f) for f in self._external[name]])
         return found
 
     # ------------------------------------------------------------ callees

@@ -13,7 +13,7 @@ from typing import Any
 
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.environment import switches_digest
-from aotnb.bridge.values import by_address, deep_function_tree, is_fixed_module, summary, value_tree
+from aotnb.bridge.values import by_address, function_digest, is_fixed_module, summary, value_tree
 from aotnb.core.digest import digest
 from aotnb.errors import NotRelocatable
 from aotnb.tracing.instance import ABSENT, Callee, Instance, Read
@@ -338,7 +338,7 @@ class Recorder:
             return
         for name in {numba_facts.key_name(key) for key in frame.resolved} & external.keys():
             try:
-                frame.overload_sets[name] = digest([digest(deep_function_tree(func)) for func in external[name]])
+                frame.overload_sets[name] = digest([function_digest(func) for func in external[name]])
             except NotRelocatable as error:
                 frame.problem("not_relocatable", f"an overload of {name}: {error}")
 
