@@ -14,7 +14,7 @@ from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFun
 from numba.np.ufunc.dufunc import DUFunc
 
 from aotnb.bridge.irtext import DATA_PREFIX
-from aotnb.bridge.values import is_fixed_module
+from aotnb.bridge.values import is_fixed_module, module_of
 from aotnb.core.digest import digest
 
 ForceLiteralArg = errors.ForceLiteralArg
@@ -132,7 +132,7 @@ def template_function(template: Any) -> Any:
 
 def external_template(template: Any) -> bool:
     """Return whether an overload template was registered from outside Numba."""
-    return not is_fixed_module(template_function(template).__module__)
+    return not is_fixed_module(module_of(template_function(template)))
 
 
 _scanned = [0, 0]
@@ -146,10 +146,10 @@ def external_overloads() -> dict[str, list[Any]]:
     """
     functions, attributes = builtin_registry.functions, builtin_registry.attributes
     for template in functions[_scanned[0] :]:
-        if _OverloadFunctionTemplate in template.__mro__ and not is_fixed_module(template._overload_func.__module__):
+        if _OverloadFunctionTemplate in template.__mro__ and not is_fixed_module(module_of(template._overload_func)):
             _external.setdefault(key_name(template.key), []).append(template._overload_func)
     for template in attributes[_scanned[1] :]:
-        if _OverloadAttributeTemplate in template.__mro__ and not is_fixed_module(template._overload_func.__module__):
+        if _OverloadAttributeTemplate in template.__mro__ and not is_fixed_module(module_of(template._overload_func)):
             owner = template.key if isinstance(template.key, type) else type(template.key)
             _external.setdefault(key_name((owner.__name__, template._attr)), []).append(template._overload_func)
     _scanned[:] = len(functions), len(attributes)

@@ -152,6 +152,11 @@ def is_fixed_module(name: str | None) -> bool:
 _FIXED = frozenset({"numba", "llvmlite", "numpy"})
 
 
+def module_of(func: FunctionType) -> str | None:
+    """Return the module of a function; one that was wrapped carelessly has only that of its globals."""
+    return func.__module__ or func.__globals__.get("__name__")
+
+
 def is_installed_module(name: str | None) -> bool:
     """Return whether the module lies in an installed distribution, which its version stands for."""
     module = sys.modules.get(name or "")
@@ -170,7 +175,7 @@ def deep_function_tree(func: FunctionType, seen: set[int] | None = None) -> Tree
     if id(func) in seen:
         return ["recursive", func.__module__, func.__qualname__]
     seen.add(id(func))
-    fixed = is_fixed_module(func.__module__)
+    fixed = is_fixed_module(module_of(func))
     if fixed and "<locals>" not in func.__qualname__:
         return ["fixed", func.__module__, func.__qualname__]
     names = nested_names(func.__code__)
@@ -180,7 +185,7 @@ def deep_function_tree(func: FunctionType, seen: set[int] | None = None) -> Tree
             cells.append([name, _deep(cell.cell_contents, names, seen)])
         except ValueError:  # the cell is still empty
             cells.append([name, None])
-    if fixed or is_installed_module(func.__module__):
+    if fixed or is_installed_module(module_of(func)):
         return ["installed", func.__module__, func.__qualname__, function_tree(func), cells]
     reads = []
     for name in sorted(names):
@@ -197,7 +202,7 @@ _installed: weakref.WeakKeyDictionary[FunctionType, tuple[Any, str]] = weakref.W
 def function_digest(func: FunctionType) -> str:
     """Return the digest of :func:`deep_function_tree`, remembered for installed functions, whose globals do not count."""
     cells = tuple(cell.cell_contents for cell in func.__closure__ or ())
-    if not is_installed_module(func.__module__) or not all(isinstance(value, FunctionType | type | str | int) for value in cells):
+    if not is_installed_module(module_of(func)) or not all(isinstance(value, FunctionType | type | str | int) for value in cells):
         return digest(deep_function_tree(func))
     definition = (func.__code__, func.__defaults__, func.__kwdefaults__, cells)
     known = _installed.get(func)
