@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import sys
 from collections.abc import Iterator
@@ -254,3 +255,17 @@ def is_undefined(value: Any) -> bool:
 def image_entry(library: Any) -> Any:
     """Return (image, number of the code instance) if the code of *library* lies in a loaded image, else None."""
     return getattr(library, "entry", None)
+
+
+def c_function_name(func: Any, address: int) -> str | None:
+    """Return the global of *func* that holds a ctypes function with this address."""
+    for name in func.__code__.co_names:
+        value = func.__globals__.get(name)
+        if isinstance(value, ctypes._CFuncPtr) and c_address(value) == address:  # type: ignore[attr-defined]
+            return str(name)
+    return None
+
+
+def c_address(function: Any) -> int:
+    """Return the address of a ctypes function."""
+    return ctypes.cast(function, ctypes.c_void_p).value or 0

@@ -437,7 +437,10 @@ def address_root(address: int, owners: list[Instance]) -> tuple[Instance, Any]:
         for read in owner.reads.values():
             if (what := _points_at(address, read)) is not None:
                 return owner, ["live", what, [read.kind, where_read(owner, read), read.name, []]]
-        return owner, ["unknown", owner.addresses[address]]
+        name = numba_facts.c_function_name(owner.func, address) if is_fixed_module(owner.module) else None
+        if name is not None:
+            return owner, ["live", "c function", ["global", owner.module, name, []]]
+        return owner, ["unknown", _stable(owner.addresses[address])]
     raise NotRelocatable("the code holds an address of unknown origin")
 
 

@@ -195,6 +195,8 @@ def _live_address(tree: Any, instance: CodeInstance, func: Any, verdict: Verdict
         value = known[0] if len(known) == 1 else None
     if value is None:
         raise NotRelocatable(f"nothing is found where {instance.qualname} held the address of an object")
+    if what == "c function":
+        return numba_facts.c_address(value)
     return int(value.ctypes.data) if what == "data" else id(value)
 
 
