@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 TEXT_ROWS = 20
 HTML_ROWS = 200
 TEXT_WIDTH = 48
+PROSE_WIDTH = 110
+_PROSE = ("detail", "what_to_do")
 
 _STYLE = "max-height: 24em; overflow: auto"
 
@@ -30,7 +32,8 @@ def cell(value: Any) -> str:
 
 def text_table(table: Table, limit: int = TEXT_ROWS, width: int = TEXT_WIDTH) -> str:
     """Return the first ``limit`` rows under a header, columns aligned, long cells shortened in the middle."""
-    rows = [[_shorten(cell(value), width) for value in row] for row in table.rows[:limit]]
+    allowed = [PROSE_WIDTH if name in _PROSE else width for name in table.columns]
+    rows = [[_shorten(cell(value), most) for value, most in zip(row, allowed, strict=True)] for row in table.rows[:limit]]
     numeric = [_numeric(table, column) for column in range(len(table.columns))]
     widths = [max(len(text) for text in column) for column in zip(table.columns, *rows, strict=True)]
     lines = [_line(table.columns, widths, numeric), *(_line(row, widths, numeric) for row in rows)]
