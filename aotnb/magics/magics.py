@@ -88,6 +88,7 @@ class AotMagics(Magics):
     @magic_arguments()
     @argument("file", metavar="FILE", type=file_name, help="Where to save; an image that is there is replaced.")
     @argument("--trace", metavar="NAME", help="Save this trace only, not everything recorded in this kernel.")
+    @argument("-a", "--append", action="store_true", help="Keep the entries of an image that is there.")
     @argument("--link", choices=("auto", *LINKERS), default="auto", help="How to link; auto takes the first there is.")
     @quiet
     @no_var_expand
@@ -98,7 +99,7 @@ class AotMagics(Magics):
         args = _parse(self.aot_save, line)
         trace = None if args.trace is None else _trace(args.trace)
         with _progress(self.shell, quiet=args.quiet) as progress:
-            report = session.save(args.file, trace, link=args.link, progress=progress)
+            report = session.save(args.file, trace, link=args.link, append=args.append, progress=progress)
         return None if args.quiet else bundle.save_report(report)
 
     @magic_arguments()

@@ -95,6 +95,15 @@ def test_save_load_status(traced: Any) -> None:
     assert saved.record.image_id in [image.image_id for image in status.record.images]
 
 
+def test_append_keeps_what_is_there(traced: Any) -> None:
+    run(traced, "%aot_save both.aot --trace first -q")
+    define(traced)
+    with capture_output():
+        run(traced, "%%aot_trace more\ndouble(3)")
+    assert run(traced, "%aot_save alone.aot --trace more").record.entries == 1
+    assert run(traced, "%aot_save both.aot --trace more --append").record.entries == 2
+
+
 def test_roots_and_diff(traced: Any) -> None:
     with capture_output():
         run(traced, "%%aot_trace second\ndouble(2.5)")
