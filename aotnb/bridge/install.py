@@ -16,6 +16,8 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import compile_result
 from numba.core.environment import Environment
 from numba.core.funcdesc import PythonFunctionDescriptor
+from numba.core.registry import cpu_target
+from numba.core.runtime import rtsys
 from numba.core.typing import signature
 from numba.np.ufunc.wrappers import _wrapper_info
 
@@ -45,9 +47,7 @@ class ImageLibrary(JITCodeLibrary):
     ``entry`` is (image, number of the code instance).
     """
 
-    def __init__(
-        self, codegen: Any, name: str, entry: Any, addresses: dict[str, int], module_text: Callable[[], list[str]]
-    ) -> None:
+    def __init__(self, codegen: Any, name: str, entry: Any, addresses: dict[str, int], texts: Callable[[str], list[str]]) -> None:
         # not the parent's __init__: it would parse an empty module
         self._codegen = codegen
         self._name = name
@@ -59,7 +59,7 @@ class ImageLibrary(JITCodeLibrary):
         self._shared_module: Any = None
         self._module: Any = None
         self._addresses = addresses
-        self._module_text = module_text
+        self._texts = texts
         self.entry = entry
 
     @property
@@ -69,16 +69,22 @@ class ImageLibrary(JITCodeLibrary):
         return self._module
 
     def _link(self) -> Any:
-        module = ll.parse_assembly("")
+        # whoever links this generates code, perhaps without a pipeline that would have started Numba's runtime
+        rtsys.initialize(cpu_target.target_context)
+        module = rtsys.library._get_module_for_linking().clone()
         module.triple = ll.get_process_triple()
         module.data_layout = self._codegen._data_layout
-        for text in self._module_text():
+        for text in self._texts(self._name):
             for part in module_texts(text):
                 other = ll.parse_assembly(part.replace("external hidden global", "external global"))
                 other.triple = module.triple
                 other.data_layout = module.data_layout
                 module.link_in(other)
         return module
+
+    def part(self, name: str) -> ImageLibrary:
+        """Return another library of the same image, such as the loop around this kernel."""
+        return ImageLibrary(self._codegen, name, self.entry, self._addresses, self._texts)
 
     def get_pointer_to_function(self, name: str) -> int:
         """Return the address of a function of the image, 0 if it has none of this name."""

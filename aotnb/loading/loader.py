@@ -130,11 +130,11 @@ class LoadedImage:
             env = self.environments[name] = install.make_environment(namespace, consts, name)
         return env
 
-    def library_texts(self, instance: CodeInstance, verdict: Verdict) -> list[str]:
-        """Return the raw IR that a caller of *instance* links, after making its slots known to the in-process linker."""
+    def library_texts(self, library: str, verdict: Verdict) -> list[str]:
+        """Return the raw IR that a caller of *library* links, after making its slots known to the in-process linker."""
         code = self.reader.index["code"]
         seen: set[str] = set()
-        stack = [instance.library]
+        stack = [library]
         while stack:
             name = stack.pop()
             if name in seen:
@@ -337,12 +337,9 @@ class Resolver:
             symbol: image.table[image.position[symbol]] for symbol in instance.symbols.values() if symbol in image.position
         }
         env = image.environment(self._environment_slot(image, number, instance), number, verdict)
+        codegen = disp.targetdescr.target_context.codegen()
         library = install.ImageLibrary(
-            disp.targetdescr.target_context.codegen(),
-            instance.library,
-            (image, number),
-            addresses,
-            lambda: image.library_texts(instance, verdict),
+            codegen, instance.library, (image, number), addresses, lambda name: image.library_texts(name, verdict)
         )
         python = addresses.get(instance.symbols.get("python", ""))
         native = instance.symbols["native"]
@@ -371,7 +368,8 @@ class Resolver:
             asked = [[list(dims) for dims in side] for side in extra]
         if name is None or instance.extra.get(kind) != asked:
             return None
-        return install.wrapper_info(library, cres.environment, name)
+        # a parallel ufunc compiles a loop of its own around this one, and links it
+        return install.wrapper_info(library.part(name.rpartition(".")[0]), cres.environment, name)
 
 
 def alike_text(instances: list[CodeInstance]) -> str:
