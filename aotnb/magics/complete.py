@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _HOOK = "complete_command"
 _FILE, _TRACE = "file", "trace"
-_TAKES = {"aot_save": _FILE, "aot_load": _FILE, "aot_diff": _TRACE, "aot_roots": _TRACE}
+_TAKES = {"aot_save": _FILE, "aot_load": _FILE, "aot_diff": _TRACE, "aot_report": _TRACE, "aot_roots": _TRACE}
 
 
 class Completer:

@@ -86,6 +86,15 @@ class AotMagics(Magics):
         return self.cells.run_stacked(args.name, cell, quiet=args.quiet)
 
     @magic_arguments()
+    @argument("name", nargs="?", metavar="NAME", help="The trace; the last one if none is given.")
+    @no_var_expand
+    @line_magic
+    @one_sentence
+    def aot_report(self, line: str) -> bundle.Report:
+        """Give the report on a trace again: ``report = %aot_report``, then ``report.frame`` is a pandas frame."""
+        return bundle.trace_report(_trace(_parse(self.aot_report, line).name))
+
+    @magic_arguments()
     @argument("file", metavar="FILE", type=file_name, help="Where to save; an image that is there is replaced.")
     @argument("--trace", metavar="NAME", help="Save this trace only, not everything recorded in this kernel.")
     @argument("-a", "--append", action="store_true", help="Keep the entries of an image that is there.")

@@ -104,6 +104,12 @@ def test_append_keeps_what_is_there(traced: Any) -> None:
     assert run(traced, "%aot_save both.aot --trace more --append").record.entries == 2
 
 
+def test_the_report_can_be_had_as_an_object(traced: Any) -> None:
+    run(traced, "report = %aot_report first")
+    assert list(traced.user_ns["report"].frame["function"]) == ["double", "helper"]
+    assert traced.user_ns["report"].record is session.traces()["first"]
+
+
 def test_roots_and_diff(traced: Any) -> None:
     with capture_output():
         run(traced, "%%aot_trace second\ndouble(2.5)")
@@ -149,7 +155,7 @@ def test_mistakes_are_one_sentence_and_fail_the_cell(named: Any, code: str, says
 
 
 def test_help_is_generated_from_the_arguments(shell: Any) -> None:
-    for name in ("aot_trace", "aot_save", "aot_load", "aot_status", "aot_roots", "aot_diff"):
+    for name in ("aot_trace", "aot_report", "aot_save", "aot_load", "aot_status", "aot_roots", "aot_diff"):
         text = shell.object_inspect_text(f"%{name}")
         assert f"%{name}" in text
         assert "::" in text
@@ -200,6 +206,12 @@ def test_transform_leaves_other_cells_alone(cell: list[str]) -> None:
     assert transform(list(cell)) == cell
 
 
+def test_a_terminal_waits_for_the_end_of_a_traced_cell(shell: Any) -> None:
+    manager = shell.input_transformer_manager
+    assert manager.check_complete("%%aot_trace\nx = 1")[0] == "incomplete"
+    assert manager.check_complete("%%aot_trace\nx = 1\n\n")[0] == "complete"
+
+
 def test_future_import_in_a_traced_cell(shell: Any) -> None:
     run(shell, "%%aot_trace -q\nfrom __future__ import annotations\nx: nowhere = 1")
     assert shell.user_ns["x"] == 1
@@ -210,8 +222,10 @@ def test_stacked_magics_run_inside_the_trace(shell: Any) -> None:
     with capture_output():
         run(shell, "%%aot_trace stacked\n%%time\ndouble(3)")
         run(shell, "%%capture out\n%%aot_trace captured\ndouble(2.5)")
+        run(shell, "%%time\n%%aot_trace timed\nhelper(2j)")
     assert len(session.traces()["stacked"].compilations) == 2
     assert len(session.traces()["captured"].compilations) == 2
+    assert len(session.traces()["timed"].compilations) == 1
     assert "2 compilations" in shell.user_ns["out"].outputs[-1].data["text/plain"]
 
 
