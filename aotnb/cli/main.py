@@ -81,7 +81,8 @@ def build_parser() -> argparse.ArgumentParser:
     doctor.set_defaults(command=_doctor)
 
     demo = commands.add_parser("demo", help="run the demo of a source checkout", description=_DEMO)
-    demo.add_argument("args", metavar="ARG", nargs=argparse.REMAINDER, help="arguments of notebooks/demo.py")
+    demo.add_argument("--only-notebooks", action="store_true", help="leave out the fresh processes and the table")
+    demo.add_argument("--keep", metavar="FOLDER", help="keep the image and the executed notebooks there")
     demo.set_defaults(command=_demo)
     return parser
 
@@ -155,7 +156,9 @@ def _demo(args: argparse.Namespace) -> int:
     script = Path(__file__).resolve().parents[2] / "notebooks" / "demo.py"
     if not script.is_file():
         raise AotError("the demo is part of the source, not of the installed package; get a source checkout and say make demo")
-    return subprocess.run([sys.executable, script, *args.args], check=False).returncode
+    options = ["--only-notebooks"] if args.only_notebooks else []
+    options += ["--keep", args.keep] if args.keep else []
+    return subprocess.run([sys.executable, str(script), *options], check=False).returncode
 
 
 def _print_json(value: object) -> None:
