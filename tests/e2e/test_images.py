@@ -1,0 +1,484 @@
+"""Images between and within real processes: bytes, linkers, appending, and what a served function looks like.
+
+Each test runs small scripts in processes of their own; ``report(...)`` in a script hands values back to the test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from harness import clean_environment
+
+Run = Callable[..., dict[str, Any]]
+
+PRELUDE = """
+import json, os, sys
+import aotnb
+IMAGE = "image.aot"
+
+def report(**values):
+    with open("report.json", "w") as file:
+        json.dump(values, file)
+
+def compiled():
+    "Return the names of what was compiled so far, by the JIT."
+    import aotnb.session
+    return [c.function for c in aotnb.session.compiled()]
+
+def served():
+    return [s.function for s in aotnb.status().served]
+"""
+
+LIB = """
+import numpy as np
+from numba import njit
+
+K = 3
+
+@njit
+def helper(x):
+    return x * K
+
+@njit
+def f(x):
+    if x < 0:
+        raise ValueError("negative", 7)
+    return helper(x) + 1
+
+@njit
+def total(a):
+    s = 0.0
+    for i in range(a.size):
+        s += helper(a[i])
+    return s
+
+@njit
+def text(s):
+    return "<" + s + ">"
+"""
+
+USE = """
+import numpy as np
+import lib
+
+def use():
+    answers = [lib.f(2), lib.f(2.5), lib.total(np.arange(4.0)), lib.text("a"), str(type(lib.f(1)))]
+    try:
+        lib.f(-1)
+    except ValueError as error:
+        answers.append(repr(error.args))
+    return answers
+"""
+
+
+def lay_out(folder: Path) -> None:
+    (folder / "lib.py").write_text(LIB)
+    (folder / "use.py").write_text(USE)
+
+
+def start(folder: Path, script: str, env: dict[str, str]) -> dict[str, Any]:
+    lay_out(folder)
+    (folder / "report.json").unlink(missing_ok=True)
+    (folder / "script.py").write_text(PRELUDE + dedent(script))
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=folder,
+        env=clean_environment(folder) | env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads((folder / "report.json").read_text())
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Return a function that runs a script in a new process, in a folder with ``lib.py``, and returns what it reports."""
+    return lambda script, **env: start(tmp_path, script, env)
+
+
+SAVE = """
+with aotnb.trace():
+    from use import use
+    answers = use()
+saved = aotnb.save(IMAGE, link={link!r})
+report(answers=answers, linker=saved.linker, dropped=[d.function for d in saved.dropped], jit=compiled())
+"""
+LOAD = """
+loaded = aotnb.load(IMAGE)
+from use import use
+report(answers=use(), linked=loaded.linked, jit=compiled(), served=served())
+"""
+NAMES = ["f", "f", "text", "total"]  # f for int64 and for float64
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """What ``use()`` returns without aotnb."""
+    folder = tmp_path_factory.mktemp("plain")
+    lay_out(folder)
+    code = "import json; from use import use; print(json.dumps(use()))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=clean_environment(folder), capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an image of what ``use()`` compiles."""
+    folder = tmp_path_factory.mktemp("made")
+    start(folder, SAVE.format(link="auto"), {})
+    return folder
+
+
+@pytest.fixture
+def image(made: Path, tmp_path: Path) -> Path:
+    """A copy of that image, and of the key that it was signed with."""
+    shutil.copytree(made / "home", tmp_path / "home")
+    return Path(shutil.copy(made / "image.aot", tmp_path))
+
+
+# ---- linkers --------------------------------------------------------------------------------------------------------
+
+
+def test_image_bytes_do_not_depend_on_the_hash_seed(run: Run, tmp_path: Path) -> None:
+    images = []
+    for seed in ("1", "2"):
+        run(SAVE.format(link="in-process"), PYTHONHASHSEED=seed)
+        images.append((tmp_path / "image.aot").read_bytes())
+    assert images[0] == images[1]
+
+
+@pytest.mark.parametrize("link", ["cc", "ld.lld", "in-process"])
+def test_every_linker_gives_the_answers_of_numba_without_compiling(run: Run, link: str, plain: list[Any]) -> None:
+    if link != "in-process" and shutil.which(link) is None:
+        pytest.skip(f"there is no {link} here")
+    saved = run(SAVE.format(link=link))
+    assert saved["answers"] == plain
+    assert (saved["linker"], saved["dropped"]) == (link, [])
+    loaded = run(LOAD)
+    assert loaded["answers"] == plain
+    assert loaded["linked"] == ("in-process" if link == "in-process" else "dlopen")
+    assert loaded["jit"] == []
+    assert sorted(loaded["served"]) == NAMES
+
+
+def test_without_any_linker_the_objects_are_placed_at_load(run: Run, tmp_path: Path, plain: list[Any]) -> None:
+    (tmp_path / "empty").mkdir()
+    saved = run(SAVE.format(link="auto"), PATH=str(tmp_path / "empty"))
+    assert saved["linker"] == "in-process"
+    loaded = run(LOAD, PATH=str(tmp_path / "empty"))
+    assert (loaded["answers"], loaded["jit"]) == (plain, [])
+
+
+def test_a_linker_that_is_missing_is_named_and_nothing_is_written(run: Run, tmp_path: Path) -> None:
+    found = run(
+        """
+        with aotnb.trace():
+            from use import use
+            use()
+        errors = []
+        for link in ("cc", "gold"):
+            try:
+                aotnb.save(IMAGE, link=link)
+            except aotnb.errors.LinkError as error:
+                errors.append(str(error))
+        report(errors=errors, exists=os.path.exists(IMAGE))
+        """,
+        PATH=str(tmp_path),
+    )
+    assert "there is no cc on the PATH" in found["errors"][0]
+    assert "unknown linker 'gold'" in found["errors"][1]
+    assert not found["exists"]
+
+
+# ---- one process ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("link", ["auto", "in-process"])
+def test_save_edit_and_save_again_to_one_path_in_one_process(run: Run, link: str) -> None:
+    """The system's loader knows libraries by name: the second image must not be answered with the code of the first."""
+    found = run(
+        f"""
+        from numba import njit
+        SOURCE = "@njit\\ndef g(x):\\n    return x + {{0}}\\n"
+        def define(constant):
+            exec(SOURCE.format(constant), globals())
+        answers = []
+        for constant in (1, 20, 1):
+            define(constant)
+            with aotnb.trace() as trace:
+                g(1)
+            aotnb.save(IMAGE, trace if trace.compilations else None, link="{link}")
+            aotnb.load(IMAGE)
+            define(constant)  # a new function of the same definition is served
+            before = len(compiled())
+            answers.append([g(1), len(compiled()) - before])
+        report(answers=answers, images=len(aotnb.status().images))
+        """
+    )
+    assert [answer for answer, _ in found["answers"]] == [2, 21, 2]
+    assert [compiled for _, compiled in found["answers"]] == [0, 0, 0]
+
+
+def test_loading_costs_no_compilation_and_does_not_touch_the_compiler(run: Run, image: Path) -> None:
+    found = run(
+        """
+        import numba
+        before = set(sys.modules)
+        loaded = aotnb.load(IMAGE)
+        report(jit=compiled(), entries=loaded.entries, lib="lib" in sys.modules, heavy=sorted({"IPython", "pandas", "matplotlib"} & set(sys.modules)))
+        """
+    )
+    assert found == {"jit": [], "entries": 4, "lib": False, "heavy": []}
+
+
+@pytest.mark.parametrize("first", ["load", "import"])
+def test_before_or_after_the_import_of_the_library(run: Run, image: Path, first: str, plain: list[Any]) -> None:
+    steps = ["aotnb.load(IMAGE)", "import use"]
+    found = run(
+        "\n".join(steps if first == "load" else reversed(steps))
+        + "\nreport(answers=use.use(), jit=compiled(), served=served())\n"
+    )
+    assert (found["answers"], found["jit"]) == (plain, [])
+    assert set(found["served"]) == set(NAMES)
+
+
+def test_a_global_bound_between_load_and_first_call_counts(run: Run, image: Path) -> None:
+    found = run(
+        """
+        aotnb.load(IMAGE)
+        import lib
+        lib.K = 5
+        report(answer=lib.f(2), text=lib.text("a"), misses=[(m.function, m.reason) for m in aotnb.misses()], served=served())
+        """
+    )
+    assert found == {"answer": 11, "text": "<a>", "misses": [["f", "global_changed"]], "served": ["text"]}
+
+
+# ---- adding to an image ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("link", ["auto", "in-process"])
+def test_new_callers_of_served_functions_are_compiled_and_appended(run: Run, tmp_path: Path, link: str, plain: list[Any]) -> None:
+    (tmp_path / "more.py").write_text(MORE)
+    run(SAVE.format(link=link))
+    found = run(
+        f"""
+        aotnb.load(IMAGE)
+        import more
+        answers = [more.g(2), more.g(2.5)]
+        saved = aotnb.save(IMAGE, link="{link}", append=True)
+        report(answers=answers, jit=compiled(), dropped=[d.detail for d in saved.dropped], entries=saved.entries)
+        """
+    )
+    assert found == {"answers": [14, 17.0], "jit": ["g", "g"], "dropped": [], "entries": 6}
+    again = run("aotnb.load(IMAGE)\nimport more, use\nreport(answers=[more.g(2), more.g(2.5)], use=use.use(), jit=compiled())\n")
+    assert again == {"answers": [14, 17.0], "use": plain, "jit": []}
+
+
+MORE = "from numba import njit\nimport lib\n\n@njit\ndef g(x):\n    return lib.f(x) * 2\n"
+
+
+# ---- what a served function looks like ------------------------------------------------------------------------------
+
+LOOK = """
+import numpy as np
+import lib
+use = [lib.f(2), lib.f(2.5), lib.total(np.arange(4.0))]
+def look(disp):
+    return dict(
+        signatures=[str(s) for s in disp.signatures],
+        nopython=[str(s) for s in disp.nopython_signatures],
+        overloads=[[str(args), str(cres.signature), cres.objectmode, cres.fndesc.qualname] for args, cres in disp.overloads.items()],
+        result=str(disp.get_call_template((disp.signatures[0][0],), {})[0].__name__),
+    )
+looks = [look(lib.f), look(lib.total)]
+"""
+
+
+def test_a_served_function_looks_like_a_compiled_one(run: Run) -> None:
+    compiled = run("from numba import njit\n" + LOOK + "report(looks=looks)\n")
+    run("aotnb.activate()\n" + LOOK + "aotnb.save(IMAGE)\nreport()\n")
+    loaded = run("aotnb.load(IMAGE)\n" + LOOK + "report(looks=looks, jit=compiled())\n")
+    assert loaded["jit"] == []
+    assert loaded["looks"] == compiled["looks"]
+
+
+def test_a_served_function_can_be_used_anywhere(run: Run, image: Path) -> None:
+    """From object mode, from threads, in a child process, pickled."""
+    found = run(
+        """
+        aotnb.load(IMAGE)
+        import pickle, subprocess, threading
+        from concurrent.futures import ThreadPoolExecutor
+        import numpy as np
+        from numba import jit, njit, objmode
+        import lib
+
+        @jit(forceobj=True)
+        def from_object_mode(x):
+            return lib.f(x) + lib.f(float(x))
+
+        @njit
+        def with_block(x):
+            with objmode(y="int64"):
+                y = lib.f(x)
+            return y
+
+        barrier = threading.Barrier(8)
+        def in_thread(number):
+            barrier.wait()
+            return lib.total(np.full(4, float(number)))
+
+        with ThreadPoolExecutor(8) as pool:
+            threads = list(pool.map(in_thread, range(8)))
+        objects = [from_object_mode(2), with_block(2)]
+        child = "import pickle, sys; f = pickle.load(sys.stdin.buffer); print(f(2), f(2.5))"
+        printed = subprocess.run([sys.executable, "-c", child], input=pickle.dumps(lib.f), capture_output=True, check=True).stdout.decode()
+        report(threads=threads, objects=objects, child=printed, jit=[name for name in compiled() if name in ("f", "total", "helper")], same=pickle.loads(pickle.dumps(lib.f)) is lib.f)
+        """
+    )
+    assert found["threads"] == [12.0 * number for number in range(8)]
+    assert found["objects"] == [14.0, 7]
+    assert found["child"] == "7 8.5\n"
+    assert found["jit"] == []
+    assert found["same"]
+
+
+def test_a_forked_child_is_served_as_well(run: Run, image: Path) -> None:
+    found = run(
+        """
+        aotnb.load(IMAGE)
+        import lib
+        read, write = os.pipe()
+        if os.fork() == 0:
+            os.write(write, json.dumps([lib.f(2), compiled(), served()]).encode())
+            os._exit(0)
+        os.wait()
+        child = json.loads(os.read(read, 1000))
+        report(child=child, here=lib.f(2), jit=compiled())
+        """
+    )
+    assert found == {"child": [7, [], ["f"]], "here": 7, "jit": []}
+
+
+# ---- outcomes other than code ---------------------------------------------------------------------------------------
+
+LITERAL = """
+from numba import literally, njit
+
+@njit
+def power(x, n):
+    return x ** literally(n)
+
+@njit
+def tagged(x, tag):
+    if literally(tag) == "double":
+        return x * 2
+    return x
+"""
+
+
+@pytest.mark.xfail(strict=True, reason="the outcome is kept where no frame is open, but it is raised inside of one")
+def test_asking_for_literals_is_served_too(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "literal.py").write_text(LITERAL)
+    calls = "import literal\nanswers = [literal.power(2.0, 3), literal.power(2.0, 2), literal.tagged(4, 'double'), literal.tagged(4, 'x')]\n"
+    first = run(
+        "aotnb.activate()\n"
+        + calls
+        + "saved = aotnb.save(IMAGE)\nreport(answers=answers, dropped=[d.detail for d in saved.dropped])\n"
+    )
+    again = run(
+        "aotnb.load(IMAGE)\n" + calls + "report(answers=answers, jit=compiled(), signatures=len(literal.power.signatures))\n"
+    )
+    assert first == {"answers": [8.0, 4.0, 8, 4], "dropped": []}
+    assert again == {"answers": [8.0, 4.0, 8, 4], "jit": [], "signatures": 2}
+
+
+# ---- Numba's own cache ----------------------------------------------------------------------------------------------
+
+CACHED = "from numba import njit\n\n@njit(cache=True)\ndef h(x):\n    return x + 1\n"
+
+
+def cache_files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder / "cache")) for path in (folder / "cache").rglob("*") if path.is_file())
+
+
+def test_the_disk_cache_is_neither_read_nor_written_while_active(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "cached.py").write_text(CACHED)
+    env = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    calls = "import cached\nanswer = cached.h(1)\nhits = sum(cached.h.stats.cache_hits.values())\n"
+    made = run("aotnb.activate()\n" + calls + "aotnb.save(IMAGE)\nreport(answer=answer, hits=hits, jit=compiled())\n", **env)
+    assert made == {"answer": 2, "hits": 0, "jit": ["h"]}
+    assert cache_files(tmp_path) == []
+    assert run(calls + "report(hits=hits)\n", **env) == {"hits": 0}  # plain Numba writes it
+    assert cache_files(tmp_path) != []
+    unread = run("aotnb.activate()\n" + calls + "report(hits=hits, jit=compiled())\n", **env)
+    assert unread == {"hits": 0, "jit": ["h"]}
+    before = {path: (tmp_path / "cache" / path).read_bytes() for path in cache_files(tmp_path)}
+    loaded = run("aotnb.load(IMAGE)\n" + calls + "report(hits=hits, jit=compiled(), served=served())\n", **env)
+    assert loaded == {"hits": 0, "jit": [], "served": ["h"]}
+    assert {path: (tmp_path / "cache" / path).read_bytes() for path in cache_files(tmp_path)} == before
+    assert run(calls + "report(hits=hits)\n", **env) == {"hits": 1}
+
+
+def test_after_deactivation_the_disk_cache_is_used_again(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "cached.py").write_text(CACHED)
+    run("aotnb.activate()\naotnb.deactivate()\nimport cached\ncached.h(1)\nreport()\n", NUMBA_CACHE_DIR=str(tmp_path / "cache"))
+    assert cache_files(tmp_path) != []
+
+
+# ---- files ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_old_image_survives_a_save_that_fails(run: Run, image: Path, tmp_path: Path) -> None:
+    before = image.read_bytes()
+    found = run(
+        """
+        import resource, signal
+        aotnb.activate()
+        from use import use
+        use()
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+        errors = []
+        for link in ("in-process",):
+            try:
+                aotnb.save(IMAGE, link=link)
+            except aotnb.errors.BuildError as error:
+                errors.append(str(error))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        report(errors=errors)
+        """
+    )
+    assert "cannot write image.aot" in found["errors"][0]
+    assert image.read_bytes() == before
+    assert [name for name in os.listdir(tmp_path) if name.startswith(".image")] == []
+
+
+def test_another_users_image_is_refused_before_it_is_mapped(run: Run, image: Path, tmp_path: Path, plain: list[Any]) -> None:
+    found = run(
+        """
+        try:
+            aotnb.load(IMAGE)
+        except aotnb.errors.ImageRejected as error:
+            reason = error.reason
+        mapped = "aotnb-" in open("/proc/self/maps").read()
+        from use import use
+        report(reason=reason, mapped=mapped, answers=use(), images=len(aotnb.status().images))
+        """,
+        AOTNB_HOME=str(tmp_path / "another"),
+    )
+    assert found == {"reason": "untrusted", "mapped": False, "answers": plain, "images": 0}
