@@ -6,11 +6,13 @@ import ctypes
 import re
 import sys
 from collections.abc import Iterator
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from numba.core import compiler, errors, ir, sigutils, targetconfig, types
 from numba.core.dispatcher import Dispatcher
+from numba.core.extending import _Intrinsic
+from numba.core.imputils import builtin_registry as lowering_registry
 from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFunctionTemplate, builtin_registry
 from numba.np.ufunc.dufunc import DUFunc
 
@@ -136,8 +138,9 @@ def external_template(template: Any) -> bool:
     return not is_fixed_module(module_of(template_function(template)))
 
 
-_scanned = [0, 0]
+_scanned = [0, 0, 0]
 _external: dict[str, list[Any]] = {}
+_custom: dict[str, str] = {}
 
 
 def external_overloads() -> dict[str, list[Any]]:
@@ -145,16 +148,51 @@ def external_overloads() -> dict[str, list[Any]]:
 
     In order of registration; the registries only grow, so only their new ends are read.
     """
-    functions, attributes = builtin_registry.functions, builtin_registry.attributes
+    _scan_registries()
+    return _external
+
+
+def custom_implementations() -> dict[str, str]:
+    """Return what has a typing or lowering from outside Numba by other means than ``@overload``, and its module.
+
+    Such code runs inside the compiler and may do anything; functions that use it are not saved.
+    """
+    _scan_registries()
+    return _custom
+
+
+def _scan_registries() -> None:
+    functions, attributes, lowerings = builtin_registry.functions, builtin_registry.attributes, lowering_registry.functions
+    if _scanned == [len(functions), len(attributes), len(lowerings)]:
+        return
     for template in functions[_scanned[0] :]:
-        if _OverloadFunctionTemplate in template.__mro__ and not is_fixed_module(module_of(template._overload_func)):
-            _external.setdefault(key_name(template.key), []).append(template._overload_func)
+        if _OverloadFunctionTemplate in template.__mro__:
+            if not is_fixed_module(module_of(template._overload_func)):
+                _external.setdefault(key_name(template.key), []).append(template._overload_func)
+        elif not is_fixed_module(module := _template_module(template)):
+            _custom[key_name(template.key)] = module
     for template in attributes[_scanned[1] :]:
         if _OverloadAttributeTemplate in template.__mro__ and not is_fixed_module(module_of(template._overload_func)):
             owner = template.key if isinstance(template.key, type) else type(template.key)
             _external.setdefault(key_name((owner.__name__, template._attr)), []).append(template._overload_func)
-    _scanned[:] = len(functions), len(attributes)
-    return _external
+    for implementation, key, signature in lowerings[_scanned[2] :]:
+        module = getattr(implementation, "__module__", None) or "numba"
+        # one for extension types matters only to code that handles such a type, which has no encoding
+        if not is_fixed_module(module) and all(_is_own_type(typ) for typ in signature):
+            _custom[key_name(key)] = module
+    _scanned[:] = len(functions), len(attributes), len(lowerings)
+
+
+def _is_own_type(typ: Any) -> bool:
+    return is_fixed_module((typ if isinstance(typ, type) else type(typ)).__module__)
+
+
+def _template_module(template: Any) -> str:
+    """Return the module of a typing template; one made by ``@type_callable`` has that of the decorated function."""
+    for cell in getattr(getattr(template, "generic", None), "__closure__", None) or ():
+        if isinstance(_content(cell), FunctionType):
+            return module_of(_content(cell)) or "numba"
+    return str(template.__module__)
 
 
 def key_name(key: Any) -> str:
@@ -269,3 +307,15 @@ def c_function_name(func: Any, address: int) -> str | None:
 def c_address(function: Any) -> int:
     """Return the address of a ctypes function."""
     return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def modules_of_value(value: Any) -> set[str]:
+    """Return the modules whose code *value* stands for: their versions matter to whoever read it."""
+    if isinstance(value, tuple):
+        return set().union(*(modules_of_value(item) for item in value))
+    if isinstance(value, ModuleType):
+        return {value.__name__}
+    if isinstance(value, _Intrinsic):
+        value = value._defn
+    module = getattr(value, "__module__", None)
+    return {module} if isinstance(module, str) else set()

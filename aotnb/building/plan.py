@@ -257,9 +257,11 @@ class Planner:
             edges.append(Edge("overload", func.__module__, func.__qualname__, function_digest(func), func.__name__))
         for name, content in instance.overload_sets.items():
             edges.append(Edge("overload_set", "own", name, content, f"overloads of {name}"))
-        for name in {instance.module, *(func.__module__ for func in instance.templates.values())}:
-            for dist, version in distributions_of(name):
-                edges.append(Edge("version", "own", dist, version, version))
+        modules = {instance.module, *(func.__module__ for func in instance.templates.values())}
+        for read in instance.reads.values():
+            modules |= numba_facts.modules_of_value(read.value)
+        for dist, version in sorted({found for name in modules for found in distributions_of(name)}):
+            edges.append(Edge("version", "own", dist, version, version))
         return edges
 
     # ------------------------------------------------------------ libraries

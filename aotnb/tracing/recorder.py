@@ -333,10 +333,13 @@ class Recorder:
 
     def _note_overload_sets(self, frame: Instance) -> None:
         """Digest the overloads from outside Numba of everything that was resolved, as they are now."""
-        external = numba_facts.external_overloads()
-        if not external:
+        external, custom = numba_facts.external_overloads(), numba_facts.custom_implementations()
+        if not external and not custom:
             return
-        for name in {numba_facts.key_name(key) for key in frame.resolved} & external.keys():
+        names = {numba_facts.key_name(key) for key in frame.resolved}
+        for name in names & custom.keys():
+            frame.problem("not_relocatable", f"{name} has a typing or lowering of its own in {custom[name]}")
+        for name in names & external.keys():
             try:
                 frame.overload_sets[name] = digest([function_digest(func) for func in external[name]])
             except NotRelocatable as error:
