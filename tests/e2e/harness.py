@@ -198,12 +198,13 @@ def last_part(qualname: str) -> str:
 
 
 def run_batch(batch: Batch, folder: Path) -> dict[str, Runs]:
-    """Run the five processes; after a crash run each scenario alone, so that one does not hide the others."""
+    """Run the five processes; after a crash run each half of the scenarios alone, so that one does not hide the others."""
     folder.mkdir(parents=True)
-    runs = _run_together(batch, folder)
-    if runs.died() and len(batch.scenarios) > 1:
-        alone = [replace(batch, name=scenario.name, scenarios=[scenario]) for scenario in batch.scenarios]
-        return {single.name: _run_together(single, folder / "alone" / single.name) for single in alone}
+    runs, middle = _run_together(batch, folder), len(batch.scenarios) // 2
+    if runs.died() and middle:
+        halves = {"first": batch.scenarios[:middle], "second": batch.scenarios[middle:]}
+        first, second = (run_batch(replace(batch, scenarios=half), folder / name) for name, half in halves.items())
+        return first | second
     return {scenario.name: runs for scenario in batch.scenarios}
 
 

@@ -734,6 +734,11 @@ CALLEES = [
         edit=swap("x + 1", "x + 2"),
         miss={"f": CALLEE},
     ),
+]
+
+# ---- what is not an njit function -----------------------------------------------------------------------------------
+
+KINDS = [
     Scenario(
         "callee_first_class",  # Numba reads the address of the function at run time
         main="""
@@ -1357,6 +1362,7 @@ BATCHES = [
     Batch("own", OWN + MADE),
     Batch("options", OPTIONS),
     Batch("callees", CALLEES),
+    Batch("kinds", KINDS),
     Batch("overloads", OVERLOADS),
 ]
 
