@@ -252,7 +252,7 @@ class Recorder:
             value = ABSENT if numba_facts.is_undefined(found) else found
             if kind == "free" and (not own or frame.dispatcher is None or frame.template is not None):
                 continue  # determined by the definition that made the closure, which is an edge of its own
-            if getattr(builtins, name, ABSENT) is value and func.__globals__.get(name, value) is not value:
+            if kind == "global" and _lookup(func, name) is not value and _is_compiler_value(value):
                 continue  # put in by the compiler itself, such as the bool() around a condition
             if own and module is None and frame.dispatcher is None:
                 continue  # the compiler's own function: its namespace follows from its caller
@@ -427,11 +427,17 @@ def holds(instance: Instance, read: Read) -> bool:
         return False
 
 
+def _lookup(func: Any, name: str) -> Any:
+    return func.__globals__[name] if name in func.__globals__ else getattr(builtins, name, ABSENT)
+
+
 def _is_mutable(value: Any) -> bool:
     return hasattr(value, "__array_interface__") and not by_address(value)
 
 
 def _is_compiler_value(value: Any) -> bool:
+    if value is ABSENT:
+        return False
     name = getattr(value, "__module__", None) or getattr(value, "__name__", None) or type(value).__module__
     return is_fixed_module(name)
 
