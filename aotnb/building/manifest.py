@@ -105,12 +105,12 @@ class ManifestBuilder:
 
     def finish(self, process: dict[str, Any], cpu: str, features: str, dropped: list[dict[str, str]]) -> Manifest:
         """Return the manifest, in an order that does not depend on the order of compilation."""
-        order = sorted(range(len(self.instances)), key=lambda index: (self.instances[index].id, index))
+        order = sorted(self._reachable(), key=lambda index: (self.instances[index].id, index))
         position = {old: new for new, old in enumerate(order)}
         names = sorted(self._names)
         renamed = {self._names[text]: new for new, text in enumerate(names)}
         tables, moved = self._sorted_tables()
-        for instance in self.instances:
+        for instance in (self.instances[index] for index in order):
             roots = moved.get(method_key(instance), {})
             instance.args = [roots[i] for i in instance.args]
             instance.consts = [roots[i] for i in instance.consts]
@@ -134,6 +134,18 @@ class ManifestBuilder:
             switches=dict(sorted(self.switches.items())),
             dropped=sorted(dropped, key=canonical),
         )
+
+    def _reachable(self) -> set[int]:
+        """Return what the entries depend on; parts of functions that were left out in the end are not saved."""
+        stack = [index for index, instance in enumerate(self.instances) if instance.entry]
+        stack += [owner for library in self.libraries.values() for _, owner, _ in library.slots.values() if owner >= 0]
+        seen: set[int] = set()
+        while stack:
+            index = stack.pop()
+            if index not in seen:
+                seen.add(index)
+                stack.extend(callee for callee, _ in self.instances[index].callees)
+        return seen
 
     def _sorted_tables(self) -> tuple[dict[str, list[Any]], dict[str, dict[int, int]]]:
         """Order the roots of each method by content, so that the bytes of the image do not tell the order of compilation."""

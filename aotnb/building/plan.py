@@ -109,8 +109,9 @@ class Planner:
             if group.problem is not None:
                 raise group.problem
         index = self._add_instance(instance)
+        # all of its libraries or none: one that cannot be described must not leave half an entry behind
+        self.builder.libraries.update(self._describe_libraries(groups))
         self.builder.instances[index].entry = True
-        self._add_libraries(groups)
 
     def _add_outcome(self, instance: Instance) -> None:
         """Save that this signature asks for literal arguments."""
@@ -338,7 +339,8 @@ class Planner:
             sorted((read.kind, read.name, read.digest) for read in owner.reads.values() if read.kind == "free" or read.own),
         ]
 
-    def _add_libraries(self, groups: list[_Group]) -> None:
+    def _describe_libraries(self, groups: list[_Group]) -> dict[str, Library]:
+        found = {}
         for group in groups:
             library = group.canonical
             assert library is not None
@@ -347,7 +349,8 @@ class Planner:
             owners = [owner for facts in group.members if (owner := self._owner.get(id(facts.library))) is not None]
             slots = {slot: self._slot(kind, key, owners) for slot, (kind, key) in sorted(library.slots.items())}
             uses = sorted({name for name in self._library_uses(group) if name != library.name})
-            self.builder.libraries[library.name] = Library(library.name, library.text, slots, uses)
+            found[library.name] = Library(library.name, library.text, slots, uses)
+        return found
 
     def _library_uses(self, group: _Group) -> Iterable[str]:
         for facts in group.members:
