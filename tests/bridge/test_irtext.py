@@ -24,16 +24,28 @@ SOURCES: dict[str, str] = {
     "constant of another type": "def f(x):\n    return x * 3 + 1.0",
     "strings": 'def f(x):\n    return \'percent % at @x "quoted" ; c"x" \\\\ \\n \\u1234\'[x]',
     "other strings": 'def f(x):\n    return \'percent % at @y "quoted" ; c"x" \\\\ \\n \\u1234\'[x]',
-    "names of this module in strings": "def f(x):\n    return '_ZN08NumbaEnv .const.picklebuf.1 SELF.f0 @PyExc_ValueError aotnb.data.x'[x]",
+    "names of this module in strings": (
+        "def f(x):\n    return '_ZN08NumbaEnv .const.picklebuf.1 SELF.f0 @PyExc_ValueError aotnb.data.x'[x]"
+    ),
     "exception": "def f(x):\n    if x > 9:\n        raise ValueError('large', 1)\n    return x",
     "other exception": "def f(x):\n    if x > 9:\n        raise KeyError('large', 1)\n    return x",
     "other message": "def f(x):\n    if x > 9:\n        raise ValueError('larger', 1)\n    return x",
     "two exceptions": "def f(x):\n    if x > 9:\n        raise ValueError('large')\n    assert x > 0, 'small'\n    return x",
     "assertion": "def f(x):\n    assert x > 0\n    return x",
-    "exception caught": "def f(x):\n    try:\n        if x > 9:\n            raise ValueError('large')\n    except Exception:\n        return 1\n    return x",
+    "exception caught": (
+        "def f(x):\n"
+        "    try:\n"
+        "        if x > 9:\n"
+        "            raise ValueError('large')\n"
+        "    except Exception:\n"
+        "        return 1\n"
+        "    return x"
+    ),
     "recursion": "def f(x):\n    return 1 if x < 2 else x * f(x - 1)",
     "other recursion": "def f(x):\n    return 2 if x < 2 else x * f(x - 1)",
-    "mutual recursion": "def f(x):\n    return True if x == 0 else g(x - 1)\n@njit\ndef g(x):\n    return False if x == 0 else f(x - 1)",
+    "mutual recursion": (
+        "def f(x):\n    return True if x == 0 else g(x - 1)\n@njit\ndef g(x):\n    return False if x == 0 else f(x - 1)"
+    ),
     "callee": "def f(x):\n    return g(x) + 1\n@njit\ndef g(x):\n    return x * 2",
     "other callee": "def f(x):\n    return g(x) + 1\n@njit\ndef g(x):\n    return x * 3",
     "callee of two signatures": "def f(x):\n    return g(x) + g(1.5)\n@njit\ndef g(x):\n    return x * 2",
@@ -42,7 +54,17 @@ SOURCES: dict[str, str] = {
     "dictionary": "def f(x):\n    d = {1: 'a'}\n    d[x] = 'b'\n    return len(d)",
     "set": "def f(x):\n    return len({1, 2, x})",
     "closure": "def f(x):\n    def inner(y):\n        return y + x\n    return inner(2)",
-    "generator": "def f(x):\n    total = 0\n    for y in g(x):\n        total += y\n    return total\n@njit\ndef g(x):\n    yield x\n    yield 2",
+    "generator": (
+        "def f(x):\n"
+        "    total = 0\n"
+        "    for y in g(x):\n"
+        "        total += y\n"
+        "    return total\n"
+        "@njit\n"
+        "def g(x):\n"
+        "    yield x\n"
+        "    yield 2"
+    ),
     "global array": "def f(x):\n    return A[x % 3]\nA = np.array([1, 2, 3])",
     "mathematics": "def f(x):\n    return math.sin(x) + np.exp(x) + x ** 0.5",
 }
@@ -237,7 +259,10 @@ def test_callees_in_other_libraries_are_called_by_their_canonical_names() -> Non
     [
         ("define ptr @f() {\n  ret ptr inttoptr (i64 140000000000 to ptr)\n}\n", "holds the address 0x"),
         (
-            '@".numba.unresolved$other" = external global ptr\ndefine ptr @f() {\n  %p = load ptr, ptr @".numba.unresolved$other"\n  ret ptr %p\n}\n',
+            (
+                '@".numba.unresolved$other" = external global ptr\n'
+                'define ptr @f() {\n  %p = load ptr, ptr @".numba.unresolved$other"\n  ret ptr %p\n}\n'
+            ),
             "left unresolved",
         ),
     ],

@@ -238,7 +238,8 @@ def test_loading_costs_no_compilation_and_does_not_touch_the_compiler(run: Run, 
         import numba
         before = set(sys.modules)
         loaded = aotnb.load(IMAGE)
-        report(jit=compiled(), entries=loaded.entries, lib="lib" in sys.modules, heavy=sorted({"IPython", "pandas", "matplotlib"} & set(sys.modules)))
+        report(jit=compiled(), entries=loaded.entries, lib="lib" in sys.modules,
+               heavy=sorted({"IPython", "pandas", "matplotlib"} & set(sys.modules)))
         """
     )
     assert found == {"jit": [], "entries": 4, "lib": False, "heavy": []}
@@ -301,7 +302,7 @@ def look(disp):
     return dict(
         signatures=[str(s) for s in disp.signatures],
         nopython=[str(s) for s in disp.nopython_signatures],
-        overloads=[[str(args), str(cres.signature), cres.objectmode, cres.fndesc.qualname] for args, cres in disp.overloads.items()],
+        overloads=[[str(a), str(cres.signature), cres.objectmode, cres.fndesc.qualname] for a, cres in disp.overloads.items()],
         result=str(disp.get_call_template((disp.signatures[0][0],), {})[0].__name__),
     )
 looks = [look(lib.f), look(lib.total)]
@@ -346,8 +347,10 @@ def test_a_served_function_can_be_used_anywhere(run: Run, image: Path) -> None:
             threads = list(pool.map(in_thread, range(8)))
         objects = [from_object_mode(2), with_block(2)]
         child = "import pickle, sys; f = pickle.load(sys.stdin.buffer); print(f(2), f(2.5))"
-        printed = subprocess.run([sys.executable, "-c", child], input=pickle.dumps(lib.f), capture_output=True, check=True).stdout.decode()
-        report(threads=threads, objects=objects, child=printed, jit=[name for name in compiled() if name in ("f", "total", "helper")], same=pickle.loads(pickle.dumps(lib.f)) is lib.f)
+        done = subprocess.run([sys.executable, "-c", child], input=pickle.dumps(lib.f), capture_output=True, check=True)
+        report(threads=threads, objects=objects, child=done.stdout.decode(),
+               jit=[name for name in compiled() if name in ("f", "total", "helper")],
+               same=pickle.loads(pickle.dumps(lib.f)) is lib.f)
         """
     )
     assert found["threads"] == [12.0 * number for number in range(8)]
@@ -459,7 +462,10 @@ def tagged(x, tag):
 )
 def test_asking_for_literals_is_served_too(run: Run, tmp_path: Path) -> None:
     (tmp_path / "literal.py").write_text(LITERAL)
-    calls = "import literal\nanswers = [literal.power(2.0, 3), literal.power(2.0, 2), literal.tagged(4, 'double'), literal.tagged(4, 'x')]\n"
+    calls = """
+import literal
+answers = [literal.power(2.0, 3), literal.power(2.0, 2), literal.tagged(4, 'double'), literal.tagged(4, 'x')]
+"""
     first = run(
         "aotnb.activate()\n"
         + calls
