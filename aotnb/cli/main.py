@@ -47,18 +47,11 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser with all commands."""
     parser = _Parser(prog="aotnb", description="Native images of Numba code.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"aotnb {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
-
-    run = commands.add_parser("run", help="run a script with an image", description=_RUN, allow_abbrev=False)
-    run.add_argument("--image", metavar="FILE", help="image to load, and with --record to write; default $AOTNB_IMAGE")
-    run.add_argument("--record", action="store_true", help="write what was compiled back to the image at exit")
-    run.add_argument("--report", metavar="FILE", help="write a JSON object on what happened at exit")
-    run.add_argument(
-        "-v", "--verbose", action="store_true", help="list on standard error what was compiled all the same, and why"
+    commands: argparse._SubParsersAction[_Parser] = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=_Parser
     )
-    run.add_argument("script", metavar="SCRIPT", help="the Python script")
-    run.add_argument("args", metavar="ARG", nargs=argparse.REMAINDER, help="arguments of the script").required = False
-    run.set_defaults(command=_run)
+
+    _add_run(commands)
 
     inspect = commands.add_parser(
         "inspect", help="show what an image holds", description="Show what an image holds; runs none of it."
@@ -85,6 +78,19 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("--keep", metavar="FOLDER", help="keep the image and the executed notebooks there")
     demo.set_defaults(command=_demo)
     return parser
+
+
+def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
+    run = commands.add_parser("run", help="run a script with an image", description=_RUN, allow_abbrev=False)
+    run.add_argument("--image", metavar="FILE", help="image to load, and with --record to write; default $AOTNB_IMAGE")
+    run.add_argument("--record", action="store_true", help="write what was compiled back to the image at exit")
+    run.add_argument("--report", metavar="FILE", help="write a JSON object on what happened at exit")
+    run.add_argument(
+        "-v", "--verbose", action="store_true", help="list on standard error what was compiled all the same, and why"
+    )
+    run.add_argument("script", metavar="SCRIPT", help="the Python script")
+    run.add_argument("args", metavar="ARG", nargs=argparse.REMAINDER, help="arguments of the script").required = False
+    run.set_defaults(command=_run)
 
 
 _RUN = (
