@@ -104,6 +104,11 @@ def test_repeated_compilations_of_one_signature_add_up() -> None:
     assert (row["change"], row["seconds_a"], row["seconds_b"]) == ("changed", 1.0, 2.0)
 
 
+def test_loop_bodies_named_by_an_address_are_the_same() -> None:
+    a, b = (FakeTrace(name, (compilation(0, f"__numba_parfor_gufunc_0x7f{name}0"),)) for name in "ab")
+    assert list(reports.diff(a, b)["change"]) == ["same"]
+
+
 def test_misses_dropped_and_status_frames() -> None:
     miss = reports.misses(STATUS).iloc[0]
     assert (miss["reason"], miss["what_to_do"]) == ("callee_changed", reports.cure("callee_changed"))

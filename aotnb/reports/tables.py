@@ -5,6 +5,7 @@ The columns are part of the public face. Seconds are floats; ``detail`` is one s
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -33,6 +34,9 @@ class Table(NamedTuple):
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
 
+
+# Numba names the loop bodies of parallel functions by an address, another one each time.
+_ADDRESS = re.compile(r"_0x[0-9a-f]+$")
 
 STAGES = ("bytecode", "inference", "rewriting", "lowering", "other_passes")
 
@@ -121,7 +125,7 @@ def diff_table(a: TraceLike, b: TraceLike) -> Table:
 def _by_signature(compilations: Iterable[Compilation]) -> dict[tuple[str, str, str], list[Compilation]]:
     groups: dict[tuple[str, str, str], list[Compilation]] = {}
     for item in compilations:
-        groups.setdefault((item.module, item.function, item.signature), []).append(item)
+        groups.setdefault((item.module, _ADDRESS.sub("", item.function), item.signature), []).append(item)
     return groups
 
 
