@@ -24,7 +24,7 @@ IRRELEVANT = frozenset(
         # where Numba's own cache lies
         "CACHE_DIR", "CACHE_LOCATOR_CLASSES", "DEBUG_CACHE", "FUNCTION_CACHE_SIZE",
         # what is printed or reported while compiling
-        "ANNOTATE", "HTML", "CHROME_TRACE", "COLOR_SCHEME", "DEVELOPER_MODE", "FULL_TRACEBACKS", "SHOW_HELP", "HIGHLIGHT_DUMPS",
+        "ANNOTATE", "HTML", "CHROME_TRACE", "COLOR_SCHEME", "DEVELOPER_MODE", "SHOW_HELP", "HIGHLIGHT_DUMPS",
         "DISABLE_PERFORMANCE_WARNINGS", "ALWAYS_WARN_UNINIT_VAR", "TRACE", "PARALLEL_DIAGNOSTICS", "DEBUG_FRONTEND",
         "DEBUG_TYPEINFER", "DEBUG_INLINE_CLOSURE", "DEBUG_PRINT_AFTER", "DEBUG_PRINT_BEFORE", "DEBUG_PRINT_WRAP",
         "DUMP_ASSEMBLY", "DUMP_BYTECODE", "DUMP_CFG", "DUMP_FUNC_OPT", "DUMP_IR", "DUMP_LLVM", "DUMP_OPTIMIZED", "DUMP_SSA",
@@ -62,23 +62,18 @@ def relevant_switches() -> dict[str, Any]:
     }
 
 
-_last: tuple[tuple[Any, ...], str, dict[str, str]] = ((), "", {})
+_last: tuple[str, dict[str, str]] = ("", {})
 
 
 def switches_digest() -> tuple[str, dict[str, str]]:
     """Return the digest of the switches as a compilation started now would read them, and their texts by name."""
     global _last
     config.reload_config()
-    values = relevant_switches()
-    plain = tuple(values.values())
-    try:
-        if plain == _last[0]:
-            return _last[1], _last[2]
-    except ValueError:  # an array-like value that cannot be compared
-        pass
-    texts = {name: _text(value) for name, value in sorted(values.items())}
-    _last = (plain, digest(texts), texts)
-    return _last[1], _last[2]
+    # by their texts: _OptLevel("max") equals 3, and 1 equals True
+    texts = {name: _text(value) for name, value in relevant_switches().items()}
+    if texts != _last[1]:
+        _last = (digest(texts), texts)
+    return _last
 
 
 def _text(value: Any) -> str:

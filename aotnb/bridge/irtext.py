@@ -19,7 +19,9 @@ from aotnb.core.digest import digest
 from aotnb.errors import NotRelocatable
 
 _TOKEN = re.compile(r'c"[^"]*"|^define |[@%](?:"[^"]*"|[\w.$-]+)|^(?:"[^"]*"|[\w.$-]+):', re.MULTILINE)
-_PLACEHOLDER = re.compile(r'@"?SELF\.([\w.]+)"?')
+# LLVM prints no character beyond ASCII, so no string constant can look like a placeholder
+SELF = "\u00a7"
+_PLACEHOLDER = re.compile(rf'@"?{SELF}\.([\w.]+)"?')
 
 ENVIRONMENT = "_ZN08NumbaEnv"
 PICKLE = ".const.picklebuf."
@@ -127,7 +129,7 @@ class _Rewriter:
         if name.startswith(UNRESOLVED):
             return self._recursion(name[len(UNRESOLVED) :])
         if name.startswith(MISSING_ENVIRONMENT):
-            return "SELF.missing_environment"
+            return f"{SELF}.missing_environment"
         if name in self.internal:
             # some of Numba's names for constants hold a hash of the process or an address
             return name if name.startswith(PICKLE_DATA) else self._constant(name)
@@ -139,12 +141,12 @@ class _Rewriter:
 
     def _constant(self, name: str) -> str:
         self._constants += 1
-        return f"SELF.c{self._constants}"  # remembered for this module by the caller
+        return f"{SELF}.c{self._constants}"  # remembered for this module by the caller
 
     def _slot(self, kind: str, key: str) -> str:
         found = self.slots.get((kind, key))
         if found is None:
-            found = self.slots[kind, key] = f"SELF.{kind}.{sum(known == kind for known, _ in self.slots)}"
+            found = self.slots[kind, key] = f"{SELF}.{kind}.{sum(known == kind for known, _ in self.slots)}"
         return found
 
     def _recursion(self, target: str) -> str:
@@ -153,7 +155,7 @@ class _Rewriter:
             # mutual recursion across libraries is grouped into one library by the caller
             raise NotRelocatable("a recursive call was left unresolved")
         if target not in self.recursions:
-            self.recursions[target] = (f"SELF.rec.{len(self.recursions)}", canonical)
+            self.recursions[target] = (f"{SELF}.rec.{len(self.recursions)}", canonical)
         return self.recursions[target][0]
 
 
@@ -167,7 +169,7 @@ def canonicalize(raw: RawLibrary, known: dict[str, str]) -> CanonicalLibrary:
     for module in modules:
         for function in module.functions:
             if not function.is_declaration and function.name not in own:
-                own[function.name] = f"SELF.f{len(own)}"
+                own[function.name] = f"{SELF}.f{len(own)}"
     rewriter = _Rewriter(own, known)
     texts = []
     for module in modules:
@@ -181,8 +183,8 @@ def canonicalize(raw: RawLibrary, known: dict[str, str]) -> CanonicalLibrary:
     return CanonicalLibrary(
         name=name,
         text=_PLACEHOLDER.sub(lambda match: f'@"{name}.{match.group(1)}"', joined),
-        functions={numba_name: placeholder.replace("SELF", name, 1) for numba_name, placeholder in own.items()},
-        slots={slot.replace("SELF", name, 1): value for value, slot in rewriter.slots.items()},
+        functions={numba_name: placeholder.replace(SELF, name, 1) for numba_name, placeholder in own.items()},
+        slots={slot.replace(SELF, name, 1): value for value, slot in rewriter.slots.items()},
         externals=rewriter.externals,
         uses=rewriter.uses,
     )

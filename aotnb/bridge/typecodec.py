@@ -44,7 +44,10 @@ def encode_type(typ: types.Type) -> Tree:
     except KeyError:
         name = f"{type(typ).__module__}.{type(typ).__qualname__}"
         raise NotRelocatable(f"type {typ} of class {name} has no encoding") from None
-    return encoder(typ)
+    try:
+        return encoder(typ)
+    except (AttributeError, TypeError) as error:
+        raise NotRelocatable(f"type {typ} cannot be encoded: {error}") from None
 
 
 def encode_types(items: Any) -> list[Tree]:
@@ -94,7 +97,22 @@ def _function(typ: Any) -> Tree:
 
 
 def _initial(typ: Any) -> Tree:
-    return None if typ.initial_value is None else _value(typ.initial_value)
+    """Encode the items that a container literal had when it was typed, if its type remembers them."""
+    items = typ.initial_value
+    if items is None:
+        return None
+    if isinstance(items, Mapping):
+        return ["pairs", [[_value(key), _value(value)] for key, value in items.items()]]
+    return ["items", [_value(item) for item in items]]
+
+
+def _decode_initial(tree: Tree) -> Any:
+    if tree is None:
+        return None
+    kind, items = tree
+    if kind == "pairs":
+        return {_decode_value(key): _decode_value(value) for key, value in items}
+    return [_decode_value(item) for item in items]
 
 
 def _enum_tree(cls: type) -> Tree:
@@ -118,7 +136,7 @@ _ENCODERS: dict[type, Encoder] = {
     types.Phantom: _named,
     types.Undefined: _named,
     types.RangeType: lambda t: ["range", encode_type(t.dtype)],
-    types.RangeIteratorType: lambda t: ["rangeiter", encode_type(t.dtype)],
+    types.RangeIteratorType: lambda t: ["rangeiter", encode_type(t.yield_type)],
     types.Array: _array,
     types.NestedArray: lambda t: ["nested", encode_type(t.dtype), list(t.shape)],
     types.Bytes: lambda t: ["bytes", encode_type(t.dtype), t.layout],
@@ -222,10 +240,10 @@ _DECODERS: dict[str, Callable[..., types.Type]] = {
     "namedtuple": lambda dec, ts, c, f: types.NamedTuple([dec.decode(t) for t in ts], _class(c, f)),
     "namedunituple": lambda dec, t, c, f: types.NamedUniTuple(dec.decode(t), len(f), _class(c, f)),
     "namedtupleclass": lambda dec, c, f: types.NamedTupleClass(_class(c, f)),
-    "list": lambda dec, t, r, i: types.List(dec.decode(t), r, None if i is None else _decode_value(i)),
+    "list": lambda dec, t, r, i: types.List(dec.decode(t), r, _decode_initial(i)),
     "set": lambda dec, t, r: types.Set(dec.decode(t), r),
     "listtype": lambda dec, t: types.ListType(dec.decode(t)),
-    "dicttype": lambda dec, k, v, i: types.DictType(dec.decode(k), dec.decode(v), None if i is None else _decode_value(i)),
+    "dicttype": lambda dec, k, v, i: types.DictType(dec.decode(k), dec.decode(v), _decode_initial(i)),
     "optional": lambda dec, t: types.Optional(dec.decode(t)),
     "omitted": lambda dec, v: types.Omitted(_decode_value(v)),
     "literal": lambda dec, v: types.literal(_decode_value(v)),

@@ -45,7 +45,7 @@ class RootsTable:
         self._starts: list[int] = []
         self._counts: dict[str, int] = {}
         self._offsets: list[int] = []  # index, within its key, of each block's first root
-        self._blocks_of: dict[str, list[int]] = {}
+        self._blocks_of: dict[str, tuple[list[int], list[int]]] = {}  # key -> its blocks, and their offsets
 
     def __len__(self) -> int:
         return len(self._trees)
@@ -65,7 +65,9 @@ class RootsTable:
         """Append *tree* in the block of *key*, even if its content is known under another owner."""
         position = len(self._trees)
         if not self._keys or self._keys[-1] != key:
-            self._blocks_of.setdefault(key, []).append(len(self._keys))
+            blocks, offsets = self._blocks_of.setdefault(key, ([], []))
+            blocks.append(len(self._keys))
+            offsets.append(self._counts.get(key, 0))
             self._keys.append(key)
             self._starts.append(position)
             self._offsets.append(self._counts.get(key, 0))
@@ -84,10 +86,9 @@ class RootsTable:
 
     def resolve(self, reference: RootReference) -> Any:
         """Return the encoded root of *reference*, or raise :class:`UnresolvedRoot`."""
-        blocks = self._blocks_of.get(reference.key, [])
         if 0 <= reference.index < self._counts.get(reference.key, 0):
-            nth = bisect_right([self._offsets[block] for block in blocks], reference.index) - 1
-            block = blocks[nth]
+            blocks, offsets = self._blocks_of[reference.key]
+            block = blocks[bisect_right(offsets, reference.index) - 1]
             return self._trees[self._starts[block] + reference.index - self._offsets[block]]
         raise UnresolvedRoot(f"no root {reference.index} of owner {reference.key}; it has {self._counts.get(reference.key, 0)}")
 

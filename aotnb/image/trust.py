@@ -21,9 +21,9 @@ def key_path() -> Path:
 def user_key() -> bytes:
     """Return this user's key; make it (file mode 0600) the first time."""
     path = key_path()
-    with contextlib.suppress(FileNotFoundError):
-        return _read(path)
     try:
+        with contextlib.suppress(FileNotFoundError):
+            return _read(path)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -37,7 +37,7 @@ def user_key() -> bytes:
         return _read(path)
     except OSError as error:
         raise AotError(
-            f"cannot make the key {path}: {error.strerror or error}; set AOTNB_HOME to a folder that can be written to"
+            f"cannot read or make the key {path}: {error.strerror or error}; set AOTNB_HOME to a folder that can be written to"
         ) from None
 
 

@@ -109,6 +109,7 @@ class Recorder:
         except numba_facts.ForceLiteralArg as error:
             if request.instance is not None and not self._frames:
                 request.instance.literals = frozenset(error.requested_args)
+                request.instance.python_called = True
             raise
         finally:
             self._requests.pop()
