@@ -424,8 +424,8 @@ def literal_list():
 @pytest.mark.parametrize(
     ("call", "answer"),
     [
-        pytest.param("odd.iterator(4)", 6, marks=pytest.mark.xfail(strict=True, reason="AttributeError ends the save")),
-        pytest.param("odd.string(1)", "e", marks=pytest.mark.xfail(strict=True, reason="BuildError ends the save")),
+        pytest.param("odd.iterator(4)", 6),
+        pytest.param("odd.string(1)", "e"),
         ("odd.literal_list()", 3),
     ],
 )
@@ -457,9 +457,6 @@ def tagged(x, tag):
 """
 
 
-@pytest.mark.xfail(
-    strict=True, reason="only instances with python_called are planned, and it is not set where the compilation raised"
-)
 def test_asking_for_literals_is_served_too(run: Run, tmp_path: Path) -> None:
     (tmp_path / "literal.py").write_text(LITERAL)
     calls = """
