@@ -35,13 +35,13 @@ def value_tree(value: Any) -> Tree:
     for kinds, encode in _RULES:
         if isinstance(value, kinds):
             return encode(value)
-    if is_fixed_module(getattr(value, "__module__", None)) and is_fixed_module(type(value).__module__):
-        # such as np.dot, an object of a NumPy class that its public name leads to
-        return ["builtin", *name_tree(value)]
     name = getattr(value, "__name__", None)
     if isinstance(name, str) and getattr(np.random, name, None) == value:
         # such as np.random.rand, a method of the global generator that Cython compiled
         return ["builtin", "numpy.random", name]
+    if is_fixed_module(getattr(value, "__module__", None)) and is_fixed_module(type(value).__module__):
+        # such as np.dot, an object of a NumPy class that its public name leads to
+        return ["builtin", *name_tree(value)]
     raise NotRelocatable(f"a value of type {type(value).__module__}.{type(value).__qualname__} has no encoding")
 
 

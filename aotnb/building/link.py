@@ -24,16 +24,29 @@ def find_linkers() -> dict[str, str]:
     return found
 
 
-def choose(link: str) -> str:
-    """Return the linker for *link* ("auto" or a name of :data:`LINKERS`)."""
+def choose(link: str) -> list[str]:
+    """Return the linkers to try in turn for *link* ("auto" or a name of :data:`LINKERS`)."""
     if link != "auto" and link not in LINKERS:
         raise LinkError(f"unknown linker {link!r}; choose one of auto, {', '.join(LINKERS)}")
     found = find_linkers()
     if link == "auto":
-        return next(iter(found), "in-process")
+        return [*found, "in-process"]
     if link != "in-process" and link not in found:
         raise LinkError(f"there is no {link} on the PATH; install it or choose another of auto, {', '.join(LINKERS)}")
-    return link
+    return [link]
+
+
+def link_with(objects: list[bytes], linkers: list[str]) -> tuple[bytes, str]:
+    """Return the shared library and the first of *linkers* that could make it; in-process linking needs none."""
+    for number, linker in enumerate(linkers):
+        if linker == "in-process":
+            break
+        try:
+            return link_shared(objects, linker), linker
+        except LinkError:
+            if number == len(linkers) - 1:
+                raise
+    return b"", "in-process"
 
 
 def link_shared(objects: list[bytes], linker: str) -> bytes:

@@ -22,7 +22,7 @@ from aotnb.bridge.codegen import (
 )
 from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.symbols import in_process, is_helper
-from aotnb.building.link import choose, link_shared
+from aotnb.building.link import choose, link_with
 from aotnb.building.plan import Plan, Planner
 from aotnb.building.units import closure, entry_symbols, library_of, plan_units
 from aotnb.core.digest import digest
@@ -59,7 +59,7 @@ def build(
         raise BuildError(f"{path} is a folder; give the name of the image file")
     if not path.parent.is_dir():
         raise BuildError(f"there is no folder {path.parent}; make it first")
-    linker = choose(link)
+    linkers = choose(link)
     report("plan", 0, 1)
     plan = Planner(recorder).plan(instances, keep)
     timings["plan"] = time.perf_counter() - started
@@ -68,7 +68,7 @@ def build(
     objects, table = _compile(plan, report, timings, merged)
     clock = time.perf_counter()
     report("link", 0, 1)
-    native = b"" if linker == "in-process" else link_shared([item.data for item in objects], linker)
+    native, linker = link_with([item.data for item in objects], linkers)
     timings["link"] = time.perf_counter() - clock
     parts, image_id = _parts(plan, objects, table, native, linker)
     size = publish(path, parts, user_key())

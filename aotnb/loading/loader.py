@@ -234,6 +234,7 @@ class Resolver:
         nearest: tuple[str, str] = ("not_traced", f"{disp.py_func.__qualname__} is not in the image")
         for image in reversed(self.images):
             if name not in image.reader.index["methods"]:
+                nearest = _left_out(image.reader, disp) or nearest
                 continue
             try:
                 number, verdict, nearest = self._find(image, kind, disp, args, return_type, flags, name)
@@ -370,6 +371,15 @@ class Resolver:
             return None
         # a parallel ufunc compiles a loop of its own around this one, and links it
         return install.wrapper_info(library.part(name.rpartition(".")[0]), cres.environment, name)
+
+
+def _left_out(reader: ImageReader, disp: Any) -> tuple[str, str] | None:
+    """Return why the save left this function out, if it did."""
+    wanted = (disp.py_func.__module__, disp.py_func.__qualname__)
+    for row in reader.index["dropped"]:
+        if (row["module"], row["function"]) == wanted:
+            return row["reason"], row["detail"]
+    return None
 
 
 def alike_text(instances: list[CodeInstance]) -> str:

@@ -200,7 +200,6 @@ def test_the_content_of_strings_is_left_alone() -> None:
     assert one.name != canonical((STRING % ("a", "a")).replace("%%x", "%%y").replace("@f %x", "@f %y")).name
 
 
-@pytest.mark.xfail(strict=True, reason="placeholders are looked for in strings too")
 def test_a_string_that_looks_like_a_placeholder() -> None:
     text = '@s = internal constant [9 x i8] c"@SELF.f0\\00"\ndefine ptr @f() {\n  ret ptr @s\n}\n'
     found = canonical(text)

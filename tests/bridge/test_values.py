@@ -248,7 +248,6 @@ def test_the_content_of_a_fortran_array_is_read_in_its_own_order() -> None:
     assert text(array) != text(np.asfortranarray([[1, 3], [2, 4]]))
 
 
-@pytest.mark.xfail(strict=True, raises=NotRelocatable, reason="methods compiled by Cython are no builtins")
 @pytest.mark.parametrize("name", ["rand", "normal", "seed"])
 def test_functions_of_the_global_generator(name: str) -> None:
     """``from numpy.random import rand`` is common, and Numba compiles it."""

@@ -192,7 +192,6 @@ def test_insertions_are_linear() -> None:
     assert last <= first * 1.01
 
 
-@pytest.mark.xfail(strict=True, reason="resolve() copies the offsets of all blocks of the owner each time")
 def test_reading_back_is_linear() -> None:
     def read(count: int) -> int:
         table, references = filled([(["int", str(number)], "AB"[number % 2]) for number in range(count)])
