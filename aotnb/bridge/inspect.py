@@ -17,7 +17,7 @@ from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFun
 from numba.np.ufunc.dufunc import DUFunc
 
 from aotnb.bridge.irtext import DATA_PREFIX
-from aotnb.bridge.values import is_fixed_module, module_of
+from aotnb.bridge.values import function_digest, is_fixed_module, module_of
 from aotnb.core.digest import digest
 
 ForceLiteralArg = errors.ForceLiteralArg
@@ -128,14 +128,9 @@ def namespace_module(namespace: dict[str, Any]) -> str | None:
     return name if isinstance(module, ModuleType) and vars(module) is namespace else None
 
 
-def template_function(template: Any) -> Any:
-    """Return the function that was decorated with ``@overload``."""
-    return type(template)._overload_func
-
-
 def external_template(template: Any) -> bool:
     """Return whether an overload template was registered from outside Numba."""
-    return not is_fixed_module(module_of(template_function(template)))
+    return not is_fixed_module(module_of(template._overload_func))
 
 
 _scanned = [0, 0, 0]
@@ -144,12 +139,21 @@ _custom: dict[str, str] = {}
 
 
 def external_overloads() -> dict[str, list[Any]]:
-    """Return the overload functions registered from outside Numba, by the name of what they overload.
+    """Return the overload templates registered from outside Numba, by the name of what they overload.
 
     In order of registration; the registries only grow, so only their new ends are read.
     """
     _scan_registries()
     return _external
+
+
+def overload_digest(template: Any) -> str:
+    """Return the digest of what an overload template decides: its function, in depth, and the options of the decorator."""
+    from aotnb.bridge.methods import option_tree
+
+    names = ("_jit_options", "_strict", "_inline", "prefer_literal", "metadata")
+    options = {name: getattr(template, name, None) for name in names}
+    return digest([function_digest(template._overload_func), option_tree(options)])
 
 
 def custom_implementations() -> dict[str, str]:
@@ -168,13 +172,13 @@ def _scan_registries() -> None:
     for template in functions[_scanned[0] :]:
         if _OverloadFunctionTemplate in template.__mro__:
             if not is_fixed_module(module_of(template._overload_func)):
-                _external.setdefault(key_name(template.key), []).append(template._overload_func)
+                _external.setdefault(key_name(template.key), []).append(template)
         elif not is_fixed_module(module := _template_module(template)):
             _custom[key_name(template.key)] = module
     for template in attributes[_scanned[1] :]:
         if _OverloadAttributeTemplate in template.__mro__ and not is_fixed_module(module_of(template._overload_func)):
             owner = template.key if isinstance(template.key, type) else type(template.key)
-            _external.setdefault(key_name((owner.__name__, template._attr)), []).append(template._overload_func)
+            _external.setdefault(key_name((owner.__name__, template._attr)), []).append(template)
     for implementation, key, signature in lowerings[_scanned[2] :]:
         module = getattr(implementation, "__module__", None) or "numba"
         # one for extension types matters only to code that handles such a type, which has no encoding
@@ -319,3 +323,13 @@ def modules_of_value(value: Any) -> set[str]:
         value = value._defn
     module = getattr(value, "__module__", None)
     return {module} if isinstance(module, str) else set()
+
+
+def is_compiler_module(name: str | None) -> bool:
+    """Return whether a module is part of the compiler, which the environment key fixes as a whole."""
+    return (name or "").partition(".")[0] in ("numba", "llvmlite")
+
+
+def is_intrinsic(value: Any) -> bool:
+    """Return whether *value* was made by ``@intrinsic``."""
+    return isinstance(value, _Intrinsic)

@@ -24,7 +24,7 @@ class LibraryFacts:
 
 
 def library_facts(library: Any, with_python: bool = False) -> LibraryFacts:
-    """Describe *library*; wrappers for Python are left out unless asked for, wrappers for C unless linked by others."""
+    """Describe *library*; its wrappers for Python and for C are left out unless asked for."""
     raw = library.__dict__.get(RAW)
     facts = LibraryFacts(library, library.name, [], list(dict.fromkeys(library._linking_libraries)), missing=not raw)
     for bitcode in raw or ():
@@ -32,7 +32,7 @@ def library_facts(library: Any, with_python: bool = False) -> LibraryFacts:
         names = [function.name for function in module.functions if not function.is_declaration]
         is_python = any(name.startswith("_ZN7cpython") for name in names)
         is_c = any(name.startswith("cfunc.") for name in names)
-        if (is_python and not with_python) or is_c:
+        if (is_python or is_c) and not with_python:
             continue
         facts.bitcodes.append(bitcode)
         for variable in module.global_variables:

@@ -22,7 +22,7 @@ from numba.np.ufunc.dufunc import DUFunc
 
 from aotnb.bridge.methods import function_tree, method_tree, own_digest
 from aotnb.bridge.names import lookup, name_tree
-from aotnb.core.digest import digest, digest_bytes, nested_names
+from aotnb.core.digest import digest, digest_bytes, nested_names, number_from, number_text
 from aotnb.errors import NotRelocatable
 
 Tree = Any
@@ -63,7 +63,7 @@ def summary(value: Any) -> str:
 
 
 def _scalar(value: Any) -> Tree:
-    return [type(value).__name__, repr(value)]
+    return [type(value).__name__, number_text(value) if isinstance(value, float | complex) else repr(value)]
 
 
 def _tuple(value: tuple[Any, ...]) -> Tree:
@@ -330,14 +330,6 @@ def _literal(text: str) -> Any:
     return ast.literal_eval(text)
 
 
-def _decode_float(text: str) -> float:
-    return float(text)
-
-
-def _decode_complex(text: str) -> complex:
-    return complex(text)
-
-
 def _decode_namedtuple(name: Tree, fields: list[str], items: Tree) -> Any:
     return lookup(*name)(*[decode_value(item) for item in items])
 
@@ -357,8 +349,8 @@ _DECODERS: dict[str, Callable[..., Any]] = {
     "ellipsis": lambda text: Ellipsis,
     "bool": lambda text: text == "True",
     "int": int,
-    "float": _decode_float,
-    "complex": _decode_complex,
+    "float": lambda text: number_from("float", text),
+    "complex": lambda text: number_from("complex", text),
     "str": _literal,
     "bytes": _literal,
     "tuple": lambda items: tuple(decode_value(item) for item in items),

@@ -16,7 +16,7 @@ from aotnb.bridge.libraries import LibraryFacts, library_facts
 from aotnb.bridge.methods import method_tree
 from aotnb.bridge.roots import environment_consts, object_root
 from aotnb.bridge.typecodec import encode_type, encode_types
-from aotnb.bridge.values import by_address, function_digest, is_fixed_module
+from aotnb.bridge.values import by_address, is_fixed_module
 from aotnb.building.manifest import ManifestBuilder
 from aotnb.building.units import closure, declared_functions
 from aotnb.core.digest import digest
@@ -95,6 +95,9 @@ class Planner:
                 add(instance)
         except NotRelocatable as error:
             problem = (error.reason, str(error))
+        except (AttributeError, KeyError, LookupError, TypeError, ValueError) as error:
+            # one function that surprises us must not cost the others
+            problem = ("not_relocatable", f"{type(error).__name__} while it was described: {error}; please report this")
         if problem is not None:
             self.dropped.append(Dropped(instance.qualname, instance.module, instance.signature, *problem))
 
@@ -111,7 +114,12 @@ class Planner:
         index = self._add_instance(instance)
         # all of its libraries or none: one that cannot be described must not leave half an entry behind
         self.builder.libraries.update(self._describe_libraries(groups))
-        self.builder.instances[index].entry = True
+        record = self.builder.instances[index]
+        if instance.result.library is not None and id(instance.result.library) in self._groups:
+            library = self._groups[id(instance.result.library)].canonical
+            assert library is not None
+            record.symbols = self._symbols(instance, library)
+        record.entry = True
 
     def _add_outcome(self, instance: Instance) -> None:
         """Save that this signature asks for literal arguments."""
@@ -185,8 +193,9 @@ class Planner:
         names = {"native": fndesc.llvm_func_name, "python": fndesc.llvm_cpython_wrapper_name, "c": fndesc.llvm_cfunc_wrapper_name}
         found = {kind: library.functions[name] for kind, name in names.items() if name in library.functions}
         for kind, (wrapper, name, _) in instance.wrappers.items():
-            group = self._groups[id(wrapper)]
-            assert group.canonical is not None
+            group = self._groups.get(id(wrapper))
+            if group is None or group.canonical is None:
+                continue  # only a callee so far: its own loop is not part of the image
             found[kind] = group.canonical.functions[name]
         return found
 
@@ -254,11 +263,14 @@ class Planner:
             if where is None:
                 continue
             edges.append(Edge(read.kind, where, read.name, read.digest, _stable(read.summary)))
-        for func in instance.templates.values():
-            edges.append(Edge("overload", func.__module__, func.__qualname__, function_digest(func), func.__name__))
+        for template in instance.templates.values():
+            func = template._overload_func
+            edges.append(
+                Edge("overload", func.__module__, func.__qualname__, numba_facts.overload_digest(template), func.__name__)
+            )
         for name, content in instance.overload_sets.items():
             edges.append(Edge("overload_set", "own", name, content, f"overloads of {name}"))
-        modules = {instance.module, *(func.__module__ for func in instance.templates.values())}
+        modules = {instance.module, *(template._overload_func.__module__ for template in instance.templates.values())}
         for read in instance.reads.values():
             modules |= numba_facts.modules_of_value(read.value)
         for dist, version in sorted({found for name in modules for found in distributions_of(name)}):
@@ -384,6 +396,19 @@ def question_key(kind: str, method: list[str], args: list[Any], explicit_return:
     return digest([kind, method, args, explicit_return, flags, config])
 
 
+def encoding_problem(instance: Instance) -> tuple[str, str] | None:
+    """Return why the types or constants of a named instance have no encoding, if so."""
+    if is_unnamed(instance) or instance.result is None:
+        return None
+    try:
+        method_tree(instance.dispatcher)
+        encode_types((*instance.args, instance.result.signature.return_type))
+        environment_consts(instance.result)
+    except NotRelocatable as error:
+        return error.reason, str(error)
+    return None
+
+
 def first_problem(instance: Instance, seen: set[int] | None = None) -> tuple[str, str] | None:
     """Return the first reason, here or in what it depends on, why an instance cannot be saved."""
     seen = set() if seen is None else seen
@@ -424,7 +449,11 @@ def where_read(instance: Instance, read: Read) -> str | None:
     """Return "own" or the module through which the loader repeats a read; None for what it need not repeat."""
     if read.own and not is_unnamed(instance):
         return "own"
-    if read.module is None or is_fixed_module(read.module) or (read.kind == "free" and is_unnamed(instance)):
+    if (
+        read.module is None
+        or (read.kind != "attribute" and is_fixed_module(read.module))
+        or (read.kind == "free" and is_unnamed(instance))
+    ):
         return None
     return read.module
 

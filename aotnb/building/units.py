@@ -31,9 +31,7 @@ def closure(libraries: dict[str, Library], starts: list[str]) -> list[str]:
 
 def entry_symbols(manifest: Manifest) -> list[str]:
     """Return the functions that the loader binds, sorted: of each entry all but the native function, which only callers use."""
-    return sorted(
-        {name for i in manifest.instances if i.entry for kind, name in i.symbols.items() if kind not in ("native", "c")}
-    )
+    return sorted({name for i in manifest.instances if i.entry for kind, name in i.symbols.items() if kind != "native"})
 
 
 def library_of(symbol: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from types import CodeType
 from typing import Any
 
@@ -34,8 +35,7 @@ def constant_tree(value: Any) -> Any:
     if value is None or value is Ellipsis:
         return [repr(value)]
     if isinstance(value, bool | int | float | complex):
-        # repr of floats round-trips and tells -0.0 from 0.0
-        return [type(value).__name__, repr(value)]
+        return [type(value).__name__, number_text(value)]
     if isinstance(value, str):
         return ["str", value]
     if isinstance(value, bytes):
@@ -47,6 +47,29 @@ def constant_tree(value: Any) -> Any:
     if isinstance(value, CodeType):
         return ["code", code_tree(value)]
     raise TypeError(f"a code object holds a constant of type {type(value).__name__}, which Python does not produce")
+
+
+def number_text(value: complex) -> str:
+    """Return a text that tells every two numbers apart: ``repr`` round-trips and knows -0.0, but not the bits of a NaN."""
+    if isinstance(value, float) and value != value:
+        return struct.pack("<d", value).hex()
+    if isinstance(value, complex) and value != value:
+        return struct.pack("<dd", value.real, value.imag).hex()
+    return repr(value)
+
+
+def number_from(kind: str, text: str) -> complex:
+    """Return the number of :func:`number_text`; *kind* is the name of its type."""
+    if kind == "float" and len(text) == 16 and _is_hex(text):
+        return float(struct.unpack("<d", bytes.fromhex(text))[0])
+    if kind == "complex" and len(text) == 32 and _is_hex(text):
+        return complex(*struct.unpack("<dd", bytes.fromhex(text)))
+    return float(text) if kind == "float" else complex(text)
+
+
+def _is_hex(text: str) -> bool:
+    # a NaN in little endian ends in 7f or ff; a decimal number never does
+    return text.endswith(("7f", "ff")) and all(char in "0123456789abcdef" for char in text)
 
 
 def code_tree(code: CodeType) -> Any:

@@ -344,6 +344,9 @@ class Resolver:
         )
         python = addresses.get(instance.symbols.get("python", ""))
         native = instance.symbols["native"]
+        if "c" in instance.symbols:
+            # first-class functions are called through it, under the name that Numba derives
+            addresses[f"cfunc.{native}"] = addresses[instance.symbols["c"]]
         cres = install.make_result(disp, args, return_type, library, native, python, env)
         if instance.kind == "function":
             install.add_to_dispatcher(disp, cres)

@@ -17,7 +17,7 @@ from typing import Any
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.methods import method_tree, own_digest
 from aotnb.bridge.typecodec import encode_types
-from aotnb.bridge.values import function_digest, summary, value_tree
+from aotnb.bridge.values import summary, value_tree
 from aotnb.core.digest import canonical, digest
 from aotnb.errors import NotRelocatable
 from aotnb.image.model import CodeInstance, Edge
@@ -128,8 +128,8 @@ class Validator:
                 raise _Refused("version_changed", f"{edge.name} was {edge.digest}, is {found or 'not installed'}")
             return
         if edge.kind == "overload":
-            functions = [f for fs in self._external.values() for f in fs]
-            if not any(_is_named(f, edge) and function_digest(f) == edge.digest for f in functions):
+            templates = [template for group in self._external.values() for template in group]
+            if not any(_is_named(t._overload_func, edge) and numba_facts.overload_digest(t) == edge.digest for t in templates):
                 raise _Refused(
                     "overload_changed", f"the overload {edge.where}.{edge.name} used by {instance.qualname} has changed"
                 )
@@ -178,7 +178,7 @@ class Validator:
             return None
         found = self._set_digests.get(name)
         if found is None:
-            found = self._set_digests[name] = digest([function_digest(f) for f in self._external[name]])
+            found = self._set_digests[name] = digest([numba_facts.overload_digest(t) for t in self._external[name]])
         return found
 
     # ------------------------------------------------------------ callees
@@ -215,7 +215,7 @@ class Validator:
 
 
 def _is_code(value: Any) -> bool:
-    return isinstance(value, FunctionType) or numba_facts.live_dispatcher(value) is not None
+    return isinstance(value, FunctionType) or numba_facts.is_intrinsic(value) or numba_facts.live_dispatcher(value) is not None
 
 
 def _is_named(func: Any, edge: Edge) -> bool:

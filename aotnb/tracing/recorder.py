@@ -13,7 +13,7 @@ from typing import Any
 
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.environment import switches_digest
-from aotnb.bridge.values import by_address, function_digest, is_fixed_module, summary, value_tree
+from aotnb.bridge.values import by_address, is_fixed_module, summary, value_tree
 from aotnb.core.digest import digest
 from aotnb.errors import NotRelocatable
 from aotnb.tracing.instance import ABSENT, Callee, Instance, Read
@@ -261,7 +261,7 @@ class Recorder:
                 continue  # fixed by the environment key
             if not own and module is None and func.__globals__ is not getattr(frame.func, "__globals__", None):
                 # a namespace that the compiler made, such as that of a parallel loop body
-                if not _is_compiler_value(value):
+                if value is not ABSENT and not _is_compiler_value(value):
                     frame.problem("not_relocatable", f"{name} was read from a namespace without a module")
                 continue
             self._read(frame, kind, name, module, own or func.__globals__ is getattr(frame.func, "__globals__", None), value)
@@ -269,7 +269,7 @@ class Recorder:
     def module_attribute(self, module: Any, attr: str) -> None:
         """Note the attribute of a module that type inference looked up."""
         name = module.__name__
-        if not self._frames or is_fixed_module(name):
+        if not self._frames or numba_facts.is_compiler_module(name):
             return
         frame = self._frames[-1]
         if sys.modules.get(name) is not module:
@@ -285,7 +285,8 @@ class Recorder:
         try:
             content = "absent" if value is ABSENT else digest(value_tree(value))
         except NotRelocatable as error:
-            frame.problem("not_relocatable", f"{name}: {error}")
+            if kind != "attribute" or not is_fixed_module(module):  # a part of NumPy or of Python that no rule describes
+                frame.problem("not_relocatable", f"{name}: {error}")
             return
         if known is not None and known.digest != content:
             frame.problem("incoherent", f"{name} changed while {frame.qualname} was being compiled")
@@ -319,8 +320,7 @@ class Recorder:
     def template_used(self, template: Any) -> None:
         """Note an overload from outside Numba: what it decides is part of the code."""
         if self._frames and numba_facts.external_template(template):
-            func = numba_facts.template_function(template)
-            self._frames[-1].templates.setdefault(id(func), func)
+            self._frames[-1].templates.setdefault(id(type(template)), type(template))
 
     def _template_for(self, disp: Any) -> Any:
         known = self._template_of.get(id(disp))
@@ -342,7 +342,7 @@ class Recorder:
             frame.problem("not_relocatable", f"{name} has a typing or lowering of its own in {custom[name]}")
         for name in names & external.keys():
             try:
-                frame.overload_sets[name] = digest([function_digest(func) for func in external[name]])
+                frame.overload_sets[name] = digest([numba_facts.overload_digest(template) for template in external[name]])
             except NotRelocatable as error:
                 frame.problem("not_relocatable", f"an overload of {name}: {error}")
 
