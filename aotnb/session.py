@@ -11,7 +11,7 @@ from typing import Any
 
 from aotnb.bridge import compat, hooks
 from aotnb.building.pipeline import build
-from aotnb.building.plan import Planner, encoding_problem, first_problem
+from aotnb.building.plan import Planner, first_problem
 from aotnb.core.records import Compilation, LoadReport, Miss, SaveReport, Served, Status
 from aotnb.errors import TraceError, VerifyMismatch
 from aotnb.image.model import CodeInstance
@@ -178,11 +178,9 @@ def describe_instances(instances: list[Instance]) -> list[Compilation]:
     growth = {index: (total, new) for index, _, total, new, _ in roots_growth(instances)}
     records = []
     for instance in instances:
-        problem = (
-            ("failed", "the compilation raised an error")
-            if instance.result is None
-            else first_problem(instance) or encoding_problem(instance)
-        )
+        problem = first_problem(instance)
+        if instance.result is None and instance.literals is None:
+            problem = ("failed", "the compilation raised an error")
         total, new = growth.get(instance.index, (0, 0))
         records.append(
             Compilation(

@@ -18,6 +18,7 @@ import numpy as np
 from numba.core import types
 from numba.core.dispatcher import Dispatcher
 from numba.core.extending import _Intrinsic
+from numba.core.typing.templates import Signature
 from numba.np.ufunc.dufunc import DUFunc
 
 from aotnb.bridge.methods import function_tree, method_tree, own_digest
@@ -267,6 +268,12 @@ def _numba_type(value: types.Type) -> Tree:
     return ["type", encode_type(value)]
 
 
+def _signature(value: Signature) -> Tree:
+    from aotnb.bridge.typecodec import encode_type, encode_types
+
+    return ["signature", encode_type(value.return_type), encode_types(value.args)]
+
+
 def _intrinsic(value: _Intrinsic) -> Tree:
     return ["intrinsic", deep_function_tree(value._defn)]
 
@@ -289,6 +296,7 @@ _RULES: list[tuple[Any, Callable[[Any], Tree]]] = [
     (np.ufunc, _ufunc),
     (_Intrinsic, _intrinsic),
     (types.Type, _numba_type),
+    (Signature, _signature),
     (type, _class),
     (FunctionType, _function),
     ((BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType), _builtin),
@@ -365,4 +373,5 @@ _DECODERS: dict[str, Callable[..., Any]] = {
     "builtin": lookup,
     "module": lambda name, *rest: sys.modules[name],
     "type": _decode_type,
+    "signature": lambda returned, args: _decode_type(returned)(*[_decode_type(arg) for arg in args]),
 }

@@ -413,6 +413,10 @@ def first_problem(instance: Instance, seen: set[int] | None = None) -> tuple[str
     """Return the first reason, here or in what it depends on, why an instance cannot be saved."""
     seen = set() if seen is None else seen
     seen.add(id(instance))
+    if not instance.encoding_checked and instance.from_image is None:
+        instance.encoding_checked = True
+        if (problem := encoding_problem(instance)) is not None:
+            instance.problem(*problem)
     for reason, detail in instance.problems:
         return reason, detail
     for callee in instance.callees:

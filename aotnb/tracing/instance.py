@@ -67,6 +67,7 @@ class Instance:
     new_roots: int = 0
     roots_total: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
+    encoding_checked: bool = False
     from_image: Any = None  # set when the code came from a loaded image
 
     @property

@@ -390,6 +390,13 @@ def test_the_annotation_of_a_served_function_can_be_asked_for(run: Run, image: P
     assert run(INSIDE + "report(length=len(lib.f.get_annotation_info()), jit=compiled())\n") == {"length": 1, "jit": []}
 
 
+@pytest.mark.xfail(strict=True, reason="only the wrapper for Python is in the image's table of entries")
+def test_the_native_address_of_a_served_function_can_be_asked_for(run: Run, image: Path) -> None:
+    """As tools do that hand the function to C, bypassing Python."""
+    found = run(INSIDE + "report(found=cres.library.get_pointer_to_function(cres.fndesc.llvm_func_name) != 0)\n")
+    assert found == {"found": True}
+
+
 def test_the_ir_of_a_served_function_can_be_looked_at(run: Run, image: Path) -> None:
     found = run(INSIDE + "report(names=[len(lib.f.inspect_llvm()), len(lib.f.inspect_asm())], jit=compiled())\n")
     assert found == {"names": [1, 1], "jit": []}
