@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,16 +130,16 @@ def test_a_script_runs_as_under_python(aotnb: Run, tmp_path: Path, name: str) ->
 
 
 def test_an_interrupt_is_passed_on(tmp_path: Path) -> None:
-    (tmp_path / "job.py").write_text("import time\nprint('on', flush=True)\ntime.sleep(60)\n")
-    command = [sys.executable, "-m", "aotnb", "run", "job.py"]
+    (tmp_path / "job.py").write_text("import time\nprint('on', flush=True)\ntime.sleep(3600)\n")
+    # a shell that runs the tests in the background has its children ignore interrupts: hear them again
+    hear = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from aotnb.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", hear, "run", "job.py"]
     env = environment(tmp_path)
     with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, cwd=tmp_path, env=env) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "on\n"
-        started = time.monotonic()
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=LIMIT_S)
-    assert time.monotonic() - started < 30
     assert process.returncode == 130
     assert errors.splitlines()[-1].startswith("KeyboardInterrupt")
     assert "aotnb/" not in errors
