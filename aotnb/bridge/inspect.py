@@ -212,16 +212,6 @@ def key_name(key: Any) -> str:
     return f"{module}.{name}" if name else type(key).__qualname__
 
 
-def environment_of(cres: Any) -> Any:
-    """Return the runtime environment of a compile result."""
-    return cres.environment
-
-
-def compilation_times(metadata: dict[str, Any] | None) -> dict[str, float]:
-    """Return the lock timers that Numba stored with a result, in seconds."""
-    return dict((metadata or {}).get("timers", {}))
-
-
 def is_runtime_library(library: Any) -> bool:
     """Return whether *library* is Numba's own runtime, which every image brings for itself."""
     return library.name == "nrt"

@@ -10,7 +10,6 @@ Glossary: *own* function = defined in this library; *slot* = a hidden global var
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import llvmlite.binding as ll
@@ -55,16 +54,6 @@ class CanonicalLibrary:
     slots: dict[str, tuple[str, str]]  # slot name -> (kind, Numba's name without prefix)
     externals: set[str] = field(default_factory=set)  # functions and data defined outside of all libraries
     uses: set[str] = field(default_factory=set)  # canonical names of functions in other libraries
-
-
-def defined_functions(bitcode: bytes) -> list[str]:
-    """Return the names of the functions that a module defines."""
-    return [function.name for function in ll.parse_bitcode(bitcode).functions if not function.is_declaration]
-
-
-def select_modules(bitcodes: Iterable[bytes], wanted: Callable[[str], bool]) -> list[bytes]:
-    """Keep the modules that define at least one function for which *wanted* holds."""
-    return [bitcode for bitcode in bitcodes if any(wanted(name) for name in defined_functions(bitcode))]
 
 
 class _Rewriter:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from aotnb.bridge.codegen import (
-    TABLE,
     UnitObject,
     UnitSource,
     compile_unit,
@@ -205,6 +204,3 @@ def _slots_of(symbols: dict[str, str], libraries: dict[str, Library], position: 
     """Return the table positions of every slot that an entry's code may read."""
     starts = [library_of(symbol) for symbol in symbols.values()]
     return sorted(position[slot] for name in closure(libraries, starts) for slot in libraries[name].slots if slot in position)
-
-
-__all__ = ["TABLE", "build"]
