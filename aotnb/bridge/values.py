@@ -113,6 +113,18 @@ def by_address(value: Any) -> bool:
     )
 
 
+def live_ids(value: Any) -> tuple[int, ...]:
+    """Return the ids of the objects in *value* that code is bound to by identity: content alone does not stand for them."""
+    if isinstance(value, tuple):
+        fields = (id(type(value)),) if type(value) is not tuple else ()
+        return fields + tuple(found for item in value for found in live_ids(item))
+    if isinstance(value, enum.Enum) or (isinstance(value, type) and not is_fixed_module(value.__module__)):
+        return (id(value),)
+    if isinstance(value, ModuleType | FunctionType | Dispatcher | DUFunc) or by_address(value):
+        return (id(value),)
+    return ()
+
+
 def _enum(value: enum.Enum) -> Tree:
     return ["enum", name_tree(type(value)), value.name, value_tree(value.value)]
 

@@ -17,7 +17,7 @@ from aotnb.bridge.native import NativeTable, map_objects, map_shared, write_poin
 from aotnb.bridge.roots import bind_object
 from aotnb.bridge.symbols import PARALLEL, address_of, launch_threads
 from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
-from aotnb.bridge.values import decode_value
+from aotnb.bridge.values import decode_value, live_ids
 from aotnb.core.digest import canonical, digest
 from aotnb.core.records import LoadReport, Miss, Served
 from aotnb.errors import ImageRejected, NotRelocatable
@@ -41,7 +41,7 @@ class LoadedImage:
         self.position = {name: number for number, name in enumerate(self.names)}
         self.table, linked = self._map()
         self.environments: dict[str, Any] = {}
-        self._filled: set[int] = set()
+        self._bound: dict[int, Any] = {}  # table position of a filled slot -> the live objects it is bound to
         self._spare: dict[str, Any] = {}
         self.installed: dict[tuple[int, int], Any] = {}
         self._bind_helpers()
@@ -95,40 +95,57 @@ class LoadedImage:
     # ------------------------------------------------------------ slots
 
     def fill_slots(self, number: int, verdict: Verdict) -> None:
-        """Fill the slots of entry *number*; nothing is written unless all of them can be bound."""
-        wanted = [p for p in self.reader.index["entry_slots"][str(number)] if p not in self._filled]
-        binds = [self._binding(self.names[p], self.reader.index["slots"][str(p)], self.table[p], verdict) for p in wanted]
-        for bind in binds:
-            bind()
-        self._filled.update(wanted)
+        """Fill the slots of entry *number*; nothing is written unless all of them can be bound.
 
-    def _binding(self, name: str, record: list[Any], address: int, verdict: Verdict) -> Callable[[], None]:
+        A slot is bound once. Code that needs another object in it, such as a second closure of one factory over another
+        big array, is not served.
+        """
+        binds = {}
+        for position in self.reader.index["entry_slots"][str(number)]:
+            record = self.reader.index["slots"][str(position)]
+            if position in self._bound and record[1] < 0:
+                continue
+            live, bind = self._binding(self.names[position], record, self.table[position], verdict)
+            if self._bound.get(position, live) != live:
+                name = self.reader.instance(record[1]).qualname
+                raise NotRelocatable(f"the code of {name} is bound to other objects already: to those that were found first")
+            if position not in self._bound:
+                binds[position] = live, bind
+        for position, (live, bind) in binds.items():
+            bind()
+            self._bound[position] = live
+
+    def _binding(self, name: str, record: list[Any], address: int, verdict: Verdict) -> tuple[Any, Callable[[], None]]:
+        """Return what a slot has to be bound to, as ids of live objects, and the action that does it."""
         kind, owner, root = record
         if kind == "env":
-            env = self.environment(name, owner, verdict)
-            return lambda: write_pointer(address, id(env))
+            live, env = self.environment(name, owner, verdict)
+            return live, lambda: write_pointer(address, id(env))
         instance = self.reader.instance(owner)
         tree = self.reader.root(instance, root)
         func = verdict.live.get(owner)
         if kind == "obj":
             obj, data = bind_object(tree, func)
-            return lambda: install.fill_pickle_buffer(address, obj, data)
+            return live_ids(obj), lambda: install.fill_pickle_buffer(address, obj, data)
         value = _live_address(tree, instance, func, verdict)
-        return lambda: write_pointer(address, value)
+        return value, lambda: write_pointer(address, value)
 
-    def environment(self, name: str, owner: int, verdict: Verdict) -> Any:
-        """Return the runtime environment behind a slot; each code instance has one of its own."""
-        env = self.environments.get(name)
-        if env is None:
-            consts: list[Any] = []
-            namespace: dict[str, Any] = {}
-            if owner >= 0:
-                instance = self.reader.instance(owner)
-                consts = [decode_value(self.reader.root(instance, root)) for root in instance.consts]
-                func = verdict.live.get(owner)
-                namespace = func.__globals__ if func is not None else numba_facts.module_namespace(instance.globals_module)
-            env = self.environments[name] = install.make_environment(namespace, consts, name)
-        return env
+    def environment(self, name: str, owner: int, verdict: Verdict) -> tuple[Any, Any]:
+        """Return the runtime environment behind a slot, and the ids of the live objects that this call of it needs.
+
+        Each code instance has one environment of its own.
+        """
+        consts: list[Any] = []
+        namespace: dict[str, Any] = {}
+        if owner >= 0:
+            instance = self.reader.instance(owner)
+            consts = [decode_value(self.reader.root(instance, root)) for root in instance.consts]
+            func = verdict.live.get(owner)
+            namespace = func.__globals__ if func is not None else numba_facts.module_namespace(instance.globals_module)
+        if name not in self.environments:
+            self.environments[name] = install.make_environment(namespace, consts, name)
+        own_namespace = id(namespace) if owner >= 0 and numba_facts.namespace_module(namespace) is None else None
+        return (own_namespace, live_ids(tuple(consts))), self.environments[name]
 
     def library_texts(self, library: str, verdict: Verdict) -> list[str]:
         """Return the raw IR that a caller of *library* links, after making its slots known to the in-process linker."""
@@ -150,12 +167,12 @@ class LoadedImage:
 
     def _slot_address(self, slot: str, record: list[Any], verdict: Verdict) -> int:
         position = self.position.get(slot)
-        if position is not None and position in self._filled:
+        if position is not None and position in self._bound:
             return self.table[position]
         if slot not in self._spare:
             buffer = install.slot_buffer()
             self._spare[slot] = buffer
-            self._binding(slot, record, install.buffer_address(buffer), verdict)()
+            self._binding(slot, record, install.buffer_address(buffer), verdict)[1]()
         return install.buffer_address(self._spare[slot])
 
     def _data_address(self, name: str) -> int:
@@ -337,7 +354,7 @@ class Resolver:
         addresses = {
             symbol: image.table[image.position[symbol]] for symbol in instance.symbols.values() if symbol in image.position
         }
-        env = image.environment(self._environment_slot(image, number, instance), number, verdict)
+        _, env = image.environment(self._environment_slot(image, number, instance), number, verdict)
         codegen = disp.targetdescr.target_context.codegen()
         library = install.ImageLibrary(
             codegen, instance.library, (image, number), addresses, lambda name: image.library_texts(name, verdict)

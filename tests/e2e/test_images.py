@@ -509,6 +509,54 @@ def test_the_disk_cache_is_neither_read_nor_written_while_active(run: Run, tmp_p
     assert run(calls + "report(hits=hits)\n", **env) == {"hits": 1}
 
 
+TWO_CLOSURES = """
+import numpy as np
+from numba import njit
+
+class Boom(Exception):
+    pass
+
+def make(a):
+    @njit
+    def pick(i):
+        if i < 0:
+            raise Boom("negative")
+        return a[i]
+    return pick
+
+first, second = np.arange(200_000.0), np.arange(200_000.0) * 10  # so big that their addresses are compiled
+"""
+
+
+def test_closures_over_two_big_arrays_do_not_share_one_address(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "closures.py").write_text(TWO_CLOSURES)
+    use = "import closures as c; f, g = c.make(c.first), c.make(c.second); answers = [f(3), g(3)]"
+    run(f"aotnb.activate()\n{use}\naotnb.save(IMAGE)\nreport(answers=answers)")
+    again = run(f"aotnb.load(IMAGE)\n{use}\nreport(answers=answers, served=served(), misses=[m.detail for m in aotnb.misses()])")
+    assert again["answers"] == [3.0, 30.0]
+    assert again["served"] == ["make.<locals>.pick"]
+    assert "bound to other objects already" in again["misses"][0]
+
+
+def test_an_exception_class_made_anew_is_the_one_that_is_raised(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "closures.py").write_text(TWO_CLOSURES)
+    run("aotnb.activate()\nimport closures as c\nc.make(c.first)(1)\naotnb.save(IMAGE)\nreport()")
+    script = """
+    aotnb.load(IMAGE)
+    import importlib
+    import closures
+    caught = []
+    for attempt in range(2):
+        try:
+            closures.make(closures.first)(-1)
+        except closures.Boom as error:
+            caught.append(str(error))
+        importlib.reload(closures)
+    report(caught=caught, served=served())
+    """
+    assert run(script) == {"caught": ["negative", "negative"], "served": ["make.<locals>.pick"]}
+
+
 def test_after_deactivation_the_disk_cache_is_used_again(run: Run, tmp_path: Path) -> None:
     (tmp_path / "cached.py").write_text(CACHED)
     run("aotnb.activate()\naotnb.deactivate()\nimport cached\ncached.h(1)\nreport()\n", NUMBA_CACHE_DIR=str(tmp_path / "cache"))
