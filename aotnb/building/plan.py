@@ -10,7 +10,6 @@ from typing import Any
 
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.environment import host_cpu, process_tree
-from aotnb.bridge.inspect import dispatchers_in_type, dispatchers_in_value
 from aotnb.bridge.irtext import CanonicalLibrary, RawLibrary, canonicalize
 from aotnb.bridge.libraries import LibraryFacts, library_facts
 from aotnb.bridge.methods import method_tree
@@ -25,6 +24,7 @@ from aotnb.errors import NotRelocatable
 from aotnb.image.model import CodeInstance, Edge, Library, Manifest
 from aotnb.image.reader import ImageReader
 from aotnb.tracing.instance import Instance, Read
+from aotnb.tracing.paths import dispatcher_path, is_unnamed, where_read
 from aotnb.tracing.recorder import Recorder
 
 
@@ -215,45 +215,45 @@ class Planner:
         function that they are part of.
         """
         found = []
-        for callee in self._dependencies(instance):
+        for callee, disp in self._dependencies(instance):
             if is_unnamed(callee):
                 found.append((callee, None))
                 if not is_unnamed(instance):
-                    found.extend((far, self._path(instance, far)) for far in self._unreached(callee, {id(callee)}))
-            elif (path := dispatcher_path(instance, callee.dispatcher)) is not None or is_fixed_module(callee.module):
+                    found.extend((far, self._path(instance, far, via)) for far, via in self._unreached(callee, {id(callee)}))
+            elif (path := dispatcher_path(instance, disp)) is not None or is_fixed_module(callee.module):
                 found.append((callee, path))
             elif not is_unnamed(instance):
-                found.append((callee, self._path(instance, callee)))
+                found.append((callee, self._path(instance, callee, disp)))
         return found
 
-    def _unreached(self, instance: Instance, seen: set[int]) -> Iterable[Instance]:
-        """Yield the named functions that an unnamed instance calls without having a name for them."""
-        for callee in self._dependencies(instance):
+    def _unreached(self, instance: Instance, seen: set[int]) -> Iterable[tuple[Instance, Any]]:
+        """Yield the named functions, with their dispatchers, that an unnamed instance calls without having a name for them."""
+        for callee, disp in self._dependencies(instance):
             if is_unnamed(callee):
                 if id(callee) not in seen:
                     seen.add(id(callee))
                     yield from self._unreached(callee, seen)
-            elif dispatcher_path(instance, callee.dispatcher) is None and not is_fixed_module(callee.module):
-                yield callee
+            elif dispatcher_path(instance, disp) is None and not is_fixed_module(callee.module):
+                yield callee, disp
 
-    def _path(self, caller: Instance, callee: Instance) -> Any:
-        path = dispatcher_path(caller, callee.dispatcher)
+    def _path(self, caller: Instance, callee: Instance, disp: Any) -> Any:
+        path = dispatcher_path(caller, disp)
         if path is None:
             raise NotRelocatable(
                 f"no name in {caller.qualname} leads to the function {callee.module}.{callee.qualname} that it calls"
             )
         return path
 
-    def _dependencies(self, instance: Instance) -> list[Instance]:
-        """Return what an instance typed, inlined or linked."""
-        found = [callee.instance for callee in instance.callees]
-        known = {id(callee) for callee in found}
+    def _dependencies(self, instance: Instance) -> list[tuple[Instance, Any]]:
+        """Return what an instance typed, inlined or linked, with the dispatchers through which it was reached."""
+        found = [(callee.instance, callee.dispatcher) for callee in instance.callees]
+        known = {id(callee) for callee, _ in found}
         if instance.result is not None and instance.from_image is None:
             for library in library_facts(instance.result.library).links:
                 owner = self._owner.get(id(library))
                 if owner is not None and owner is not instance and id(owner) not in known:
                     known.add(id(owner))
-                    found.append(owner)
+                    found.append((owner, owner.dispatcher))
         return found
 
     def _edges(self, instance: Instance) -> list[Edge]:
@@ -263,14 +263,11 @@ class Planner:
             if where is None:
                 continue
             edges.append(Edge(read.kind, where, read.name, read.digest, _stable(read.summary)))
-        for template in instance.templates.values():
-            func = template._overload_func
-            edges.append(
-                Edge("overload", func.__module__, func.__qualname__, numba_facts.overload_digest(template), func.__name__)
-            )
+        for module, qualname, content, name in instance.templates.values():
+            edges.append(Edge("overload", module, qualname, content, name))
         for name, content in instance.overload_sets.items():
             edges.append(Edge("overload_set", "own", name, content, f"overloads of {name}"))
-        modules = {instance.module, *(template._overload_func.__module__ for template in instance.templates.values())}
+        modules = {instance.module, *(module for module, _, _, _ in instance.templates.values())}
         for read in instance.reads.values():
             modules |= numba_facts.modules_of_value(read.value)
         for dist, version in sorted({found for name in modules for found in distributions_of(name)}):
@@ -425,51 +422,14 @@ def first_problem(instance: Instance, seen: set[int] | None = None) -> tuple[str
     return None
 
 
-def is_unnamed(instance: Instance) -> bool:
-    """Return whether no Python name leads to this function: the compiler or an overload made it."""
-    return instance.dispatcher is None or instance.template is not None
-
-
-def dispatcher_path(caller: Instance, dispatcher: Any) -> Any:
-    """Return the path to a dispatcher that *caller* read or was given, or None."""
-    for read in caller.reads.values():
-        where = where_read(caller, read)
-        if where is None:
-            continue
-        for positions, found in dispatchers_in_value(read.value):
-            if found is dispatcher:
-                return [read.kind, where, read.name, positions]
-    for number, arg in enumerate(() if is_unnamed(caller) else caller.args):
-        for positions, found in dispatchers_in_type(arg):
-            if found is dispatcher:
-                return ["arg", "own", str(number), positions]
-    func = dispatcher.py_func
-    if numba_facts.absolute(func.__module__, func.__qualname__) is dispatcher:
-        return ["absolute", func.__module__, func.__qualname__, []]
-    return None
-
-
-def where_read(instance: Instance, read: Read) -> str | None:
-    """Return "own" or the module through which the loader repeats a read; None for what it need not repeat."""
-    if read.own and not is_unnamed(instance):
-        return "own"
-    if (
-        read.module is None
-        or (read.kind != "attribute" and is_fixed_module(read.module))
-        or (read.kind == "free" and is_unnamed(instance))
-    ):
-        return None
-    return read.module
-
-
 def address_root(address: int, owners: list[Instance]) -> tuple[Instance, Any]:
     """Return the owner of an address in its code and the recipe that finds the same thing in another process."""
     for owner in owners:
         if address not in owner.addresses:
             continue
-        for callee in (c.instance for c in owner.callees):
-            if callee.dispatcher is not None and id(callee.dispatcher) == address:
-                path = dispatcher_path(owner, callee.dispatcher)
+        for disp in (callee.dispatcher for callee in owner.callees):
+            if disp is not None and id(disp) == address:
+                path = dispatcher_path(owner, disp)
                 if path is not None:
                     return owner, ["live", "object", path]
         for read in owner.reads.values():

@@ -13,7 +13,8 @@ class Read:
     """One value that the compilation of a function looked up, digested at that moment.
 
     ``kind`` is "global", "free" (closure cell) or "attribute" (of a module). For globals and attributes ``module`` is the
-    module whose namespace was read; None means the namespace of a function without a module of its own.
+    module whose namespace was read; None means the namespace of a function without a module of its own. ``digest`` is
+    "absent" where nothing was found, and empty where what was found has no encoding.
     """
 
     kind: str
@@ -27,10 +28,10 @@ class Read:
 
 @dataclass(slots=True)
 class Callee:
-    """A code instance that another one typed, inlined or linked, and the way to its live dispatcher."""
+    """A code instance that another one typed, inlined or linked, and the dispatcher through which it was reached."""
 
     instance: Instance
-    path: list[Any] | None  # None: internal to the compiler, not reached through a Python name
+    dispatcher: Any  # None: the compiler made the function for itself
 
 
 @dataclass(slots=True)
@@ -55,7 +56,8 @@ class Instance:
     timings: dict[str, float] = field(default_factory=dict)
     reads: dict[tuple[str, str, str | None], Read] = field(default_factory=dict)
     callees: list[Callee] = field(default_factory=list)
-    templates: dict[int, Any] = field(default_factory=dict)  # external overload templates that were asked
+    # external overload templates that were asked: module, qualified name, digest and plain name of the function of each
+    templates: dict[int, tuple[str, str, str, str]] = field(default_factory=dict)
     resolved: set[Any] = field(default_factory=set)
     overload_sets: dict[str, str] = field(default_factory=dict)  # what was resolved and has external overloads -> digest
     addresses: dict[int, str] = field(default_factory=dict)

@@ -86,7 +86,7 @@ class Recorder:
         cres = self._compile(_Request(disp, "ufunc", args, return_type, None), compile_)
         instance = self._by_library.get(id(cres.library))
         if instance is not None:
-            self._depend(instance)
+            self._depend(instance, disp)
             instance.python_called |= not self._frames
         return cres
 
@@ -127,7 +127,7 @@ class Recorder:
                 cure = f"{name} was compiled before aotnb was loaded; load aotnb earlier"
                 self._frames[-1].problem("compiled_before_hooks", cure)
             else:
-                self._depend(instance)
+                self._depend(instance, disp)
             return
         key = (id(disp), args)
         insert = self._pending.pop(key, None)
@@ -209,7 +209,7 @@ class Recorder:
             frame.problem("not_relocatable", "object mode and lifted loops are not saved yet")
         self._note_overload_sets(frame)
         self._check_coherence(frame)
-        self._depend(frame)
+        self._depend(frame, frame.dispatcher)
 
     def pass_timed(self, state: Any, name: str, seconds: float) -> None:
         """Note the seconds of a compiler pass, nested compilations included."""
@@ -217,14 +217,14 @@ class Recorder:
             timings = self._frames[-1].timings
             timings[name] = timings.get(name, 0.0) + seconds
 
-    def _depend(self, callee: Instance) -> None:
-        """Let the function that is being compiled depend on *callee*."""
+    def _depend(self, callee: Instance, disp: Any) -> None:
+        """Let the function that is being compiled depend on *callee*, reached through *disp*."""
         if not self._frames:
             return
         caller = self._frames[-1]
         if callee is caller or any(known.instance is callee for known in caller.callees):
             return
-        caller.callees.append(Callee(callee, None))
+        caller.callees.append(Callee(callee, disp))
 
     def _register_served(self, disp: Any, args: tuple[Any, ...], cres: Any) -> None:
         """Make code that came from an image known, so that its callers can depend on it."""
@@ -238,7 +238,7 @@ class Recorder:
             )  # fmt: skip
             self._by_library[id(cres.library)] = instance
         instance.python_called |= not self._frames
-        self._depend(instance)
+        self._depend(instance, disp)
 
     # ------------------------------------------------------------ what the compilation reads
 
@@ -287,6 +287,7 @@ class Recorder:
         except NotRelocatable as error:
             if kind != "attribute" or not is_fixed_module(module):  # a part of NumPy or of Python that no rule describes
                 frame.problem("not_relocatable", f"{name}: {error}")
+                frame.reads[key] = Read(kind, name, module, own, value, "", summary(value))
             return
         if known is not None and known.digest != content:
             frame.problem("incoherent", f"{name} changed while {frame.qualname} was being compiled")
@@ -319,8 +320,15 @@ class Recorder:
 
     def template_used(self, template: Any) -> None:
         """Note an overload from outside Numba: what it decides is part of the code."""
-        if self._frames and numba_facts.external_template(template):
-            self._frames[-1].templates.setdefault(id(type(template)), type(template))
+        if not self._frames or not numba_facts.external_template(template) or id(type(template)) in self._frames[-1].templates:
+            return
+        func = template._overload_func
+        try:
+            content = numba_facts.overload_digest(type(template))
+        except NotRelocatable as error:
+            self._frames[-1].problem("not_relocatable", f"the overload {func.__qualname__}: {error}")
+            return
+        self._frames[-1].templates[id(type(template))] = (func.__module__, func.__qualname__, content, func.__name__)
 
     def _template_for(self, disp: Any) -> Any:
         known = self._template_of.get(id(disp))
@@ -420,7 +428,7 @@ def holds(instance: Instance, read: Read) -> bool:
     value = current_value(instance.func, read)
     if value is read.value and not _is_mutable(value):
         return True
-    if value is ABSENT:
+    if value is ABSENT or not read.digest:
         return read.digest == "absent"
     try:
         return digest(value_tree(value)) == read.digest

@@ -1,0 +1,47 @@
+"""How compiled code reaches what it uses: the Python names that lead to a value or to a dispatcher, from the function itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aotnb.bridge import inspect as numba_facts
+from aotnb.bridge.inspect import dispatchers_in_type, dispatchers_in_value
+from aotnb.bridge.values import is_fixed_module
+from aotnb.tracing.instance import Instance, Read
+
+
+def is_unnamed(instance: Instance) -> bool:
+    """Return whether no Python name leads to this function: the compiler or an overload made it."""
+    return instance.dispatcher is None or instance.template is not None
+
+
+def dispatcher_path(caller: Instance, dispatcher: Any) -> Any:
+    """Return the path to a dispatcher that *caller* read or was given, or None."""
+    for read in caller.reads.values():
+        where = where_read(caller, read)
+        if where is None:
+            continue
+        for positions, found in dispatchers_in_value(read.value):
+            if found is dispatcher:
+                return [read.kind, where, read.name, positions]
+    for number, arg in enumerate(() if is_unnamed(caller) else caller.args):
+        for positions, found in dispatchers_in_type(arg):
+            if found is dispatcher:
+                return ["arg", "own", str(number), positions]
+    func = dispatcher.py_func
+    if numba_facts.absolute(func.__module__, func.__qualname__) is dispatcher:
+        return ["absolute", func.__module__, func.__qualname__, []]
+    return None
+
+
+def where_read(instance: Instance, read: Read) -> str | None:
+    """Return "own" or the module through which the loader repeats a read; None for what it need not repeat."""
+    if read.own and not is_unnamed(instance):
+        return "own"
+    if (
+        read.module is None
+        or (read.kind != "attribute" and is_fixed_module(read.module))
+        or (read.kind == "free" and is_unnamed(instance))
+    ):
+        return None
+    return read.module

@@ -1,0 +1,152 @@
+"""Compiled code in its places: nodes of the method table, made from what was compiled, found again, or served from an image."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FunctionType
+from typing import Any
+
+from aotnb.bridge import inspect as numba_facts
+from aotnb.core.worlds import CodeNode, MethodTable
+from aotnb.tracing.instance import Callee, Instance, Read
+from aotnb.worlds.bindings import LiveRead
+
+
+@dataclass(eq=False, slots=True)
+class Placement:
+    """What a code node stands for: code behind one live function, what it read, and the dispatcher that holds it."""
+
+    function: str
+    module: str
+    signature: str
+    seconds: float
+    func: FunctionType | None  # kept alive with the reads that go through it
+    reads: list[LiveRead]
+    overload_sets: dict[str, str]  # what was resolved and had overloads from outside Numba -> their digest
+    resolved: frozenset[str]  # names of everything that was resolved
+    instance: Instance | None = None
+    dispatcher: weakref.ref[Any] | None = None
+    keep: Any = None  # whose ids are in the key of the node
+    missing: list[str] = field(default_factory=list)
+
+    def live_dispatcher(self) -> Any:
+        """Return the dispatcher that may hold this code, None if there is none any more."""
+        return None if self.dispatcher is None else self.dispatcher()
+
+
+def label(placement: Placement) -> str:
+    """Return the name of a code node for people."""
+    return f"{placement.module}.{placement.function}"
+
+
+class Placements:
+    """Makes the node of code in a place, with the nodes of all that it links, unless they are there already."""
+
+    def __init__(self, table: MethodTable, added: Callable[[CodeNode], None]) -> None:
+        self.table = table
+        self.added = added
+
+    def compiled(self, instance: Instance, disp: Any = None) -> CodeNode:
+        """Return the node of code that this process compiled, behind *disp* or behind the function it was compiled for."""
+        disp = disp if disp is not None else instance.dispatcher
+        return self.placed(instance, disp, {})
+
+    def placed(self, instance: Instance, disp: Any, moved: dict[tuple[int, int], Any]) -> CodeNode:
+        """Return the node of *instance* behind *disp*.
+
+        *moved* tells which dispatcher stands, here, for the one that a callee was reached through when it was compiled:
+        (id of the calling function, id of the old dispatcher) -> live dispatcher.
+        """
+        nodes: dict[tuple[int, int], CodeNode] = {}
+        start = None
+        stack: list[tuple[Instance, Any, CodeNode | None]] = [(instance, disp, None)]
+        while stack:
+            instance, disp, caller = stack.pop()
+            func = instance.func if disp is None else disp.py_func
+            key = (id(instance), id(func))
+            node = nodes.get(key) or self.table.get(key)
+            fresh = node is None
+            if node is None:
+                node = self._node(key, instance, func, disp)
+            nodes[key] = node
+            start = start or node
+            if caller is not None:
+                caller.link(node)
+            if fresh:
+                stack += [(c.instance, self._live(func, c, moved), node) for c in instance.callees]
+        assert start is not None
+        return start
+
+    def _live(self, func: Any, callee: Callee, moved: dict[tuple[int, int], Any]) -> Any:
+        return moved.get((id(func), id(callee.dispatcher)), callee.dispatcher)
+
+    def _node(self, key: tuple[int, int], instance: Instance, func: Any, disp: Any) -> CodeNode:
+        addresses = instance.addresses.keys()
+        placement = Placement(
+            function=instance.qualname,
+            module=instance.module,
+            signature=instance.signature,
+            seconds=instance.seconds,
+            func=func,
+            reads=[LiveRead(read, func, addresses) for read in instance.reads.values()],
+            overload_sets=instance.overload_sets,
+            resolved=frozenset(numba_facts.key_name(name) for name in instance.resolved),
+            instance=instance,
+            dispatcher=None if disp is None else weakref.ref(disp),
+            keep=(instance, func),
+        )
+        return self._add(key, placement)
+
+    def _add(self, key: Any, placement: Placement) -> CodeNode:
+        node = self.table.add(key, CodeNode(label(placement), placement))
+        self.added(node)
+        return node
+
+    def served(self, instance: Instance, disp: Any, verdict: Any, find: Callable[[Any, Any], CodeNode | None]) -> CodeNode:
+        """Return the node of code that an image gave to *disp*, after its edges were found to hold.
+
+        *find* returns the node of code of this process, by library and dispatcher.
+        """
+        image, number = instance.from_image
+        nodes: list[CodeNode | None] = []
+        for visit in verdict.visits:
+            record = image.reader.instance(visit.number)
+            key = (id(image), visit.number, id(visit.func))
+            node = self.table.get(key)
+            if node is None:
+                entry = visit.number == number and not nodes
+                node = self._add(key, self._served(image, record, visit, instance if entry else None, disp if entry else visit.disp))
+            nodes.append(node)
+        for caller, callee in verdict.links:
+            if nodes[caller] is not None and nodes[callee] is not None:
+                nodes[caller].link(nodes[callee])  # type: ignore[union-attr]
+        for caller, disp_, library in verdict.linked:
+            known = find(library, disp_)
+            if known is not None and nodes[caller] is not None:
+                nodes[caller].link(known)  # type: ignore[union-attr]
+        assert nodes[0] is not None
+        return nodes[0]
+
+    def _served(self, image: Any, record: Any, visit: Any, instance: Instance | None, disp: Any) -> Placement:
+        reads = []
+        for edge, value in visit.values:
+            own = edge.where == "own"
+            module = record.module if own else edge.where
+            read = Read(edge.kind, edge.name, module, own and visit.func is not None, value, edge.digest, edge.summary)
+            reads.append(LiveRead(read, visit.func))
+        names = image.reader.index["names"]
+        return Placement(
+            function=record.qualname,
+            module=record.module,
+            signature=record.signature,
+            seconds=0.0,
+            func=visit.func,
+            reads=reads,
+            overload_sets={edge.name: edge.digest for edge in record.edges if edge.kind == "overload_set"},
+            resolved=frozenset(names[n] for n in record.resolved),
+            instance=instance,
+            dispatcher=None if disp is None else weakref.ref(disp),
+            keep=(image, visit.func),
+        )
