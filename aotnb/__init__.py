@@ -17,7 +17,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from aotnb.session import (
         activate,
+        check,
         deactivate,
+        invalidations,
         is_active,
         last_trace,
         load,
@@ -27,11 +29,14 @@ if TYPE_CHECKING:
         status,
         trace,
         traces,
+        world,
     )
 
 __all__ = [
     "activate",
+    "check",
     "deactivate",
+    "invalidations",
     "is_active",
     "last_trace",
     "load",
@@ -41,6 +46,7 @@ __all__ = [
     "status",
     "trace",
     "traces",
+    "world",
 ]
 
 

@@ -57,3 +57,7 @@ class NotRelocatable(AotError):
 
 class VerifyMismatch(AotError):
     """``AOTNB_VERIFY=1`` found stored code that differs from a fresh compilation: a missing edge, please report it."""
+
+
+class AotWarning(UserWarning):
+    """Something could not be kept in step with a change; the sentence says what, and what to do."""

@@ -12,14 +12,16 @@ from typing import Any
 from aotnb.bridge import compat, hooks
 from aotnb.building.pipeline import build
 from aotnb.building.plan import Planner, first_problem
-from aotnb.core.records import Compilation, LoadReport, Miss, SaveReport, Served, Status
+from aotnb.core.records import Compilation, Invalidation, LoadReport, Miss, SaveReport, Served, Status
 from aotnb.errors import TraceError, VerifyMismatch
 from aotnb.image.model import CodeInstance
 from aotnb.image.reader import ImageReader
 from aotnb.loading.loader import Resolver
+from aotnb.loading.validate import Validator
 from aotnb.tracing.growth import roots_growth
 from aotnb.tracing.instance import Instance
 from aotnb.tracing.recorder import Recorder
+from aotnb.worlds.live import Worlds
 
 
 class _Session:
@@ -32,9 +34,13 @@ class _Session:
         self.recorder.answer_wrapper = self.resolver.answer_wrapper
         self.resolver.is_nested = self.recorder.is_compiling
         self.resolver.reads_hold = self._reads_hold
+        self.worlds = Worlds(self.recorder, self._image_holds)
+        if os.environ.get("AOTNB_WORLDS", "1") != "0":
+            self.recorder.find_again = self.worlds.find_again
         self.verified = 0
         if os.environ.get("AOTNB_VERIFY", "0") not in ("", "0"):
             self.resolver.verifying = True
+            self.worlds.verifying = True
             self.recorder.after_compile = self._verify
         self.traces: dict[str, Trace] = {}
         self.open_trace: Trace | None = None
@@ -44,10 +50,29 @@ class _Session:
         edges = [(e.kind, e.name, e.digest) for e in instance.edges if e.kind in ("global", "free", "attribute")]
         return self.recorder.reads_equal(library, edges)
 
+    def _image_holds(self, instance: Instance) -> bool:
+        """Return whether code that an image gave to a dispatcher would be given to it now, and remember what was found."""
+        image, number = instance.from_image
+        verdict = Validator(image.reader, tuple(instance.args), self._reads_hold).check(number, instance.func)
+        if verdict.reason is None:
+            instance.result.library.verdict = verdict
+        return verdict.reason is None
+
     def _verify(self, instance: Instance) -> None:
         """Compare code that was just compiled with the stored code that would have been served instead."""
         expected, self.resolver.expected = self.resolver.expected, None
-        if expected is None or instance.result is None:
+        again, self.worlds.expected = self.worlds.expected, None
+        if instance.result is None:
+            return
+        if again is not None and first_problem(again) is None:
+            self.verified += 1
+            names = [Planner(self.recorder).library_name(item) for item in (again, instance)]
+            if names[0] != names[1]:
+                raise VerifyMismatch(
+                    f"code of {instance.module}.{instance.qualname} {instance.signature} that was compiled before is {names[0]}, "
+                    f"compiling it afresh gives {names[1]}: an edge is missing, please report this"
+                )
+        if expected is None:
             return
         self.verified += 1
         fresh = Planner(self.recorder).library_name(instance)
@@ -291,6 +316,50 @@ def compiled() -> tuple[Compilation, ...]:
 def misses() -> tuple[Miss, ...]:
     """Return the questions that the loaded images could not answer, with the reason for each."""
     return tuple(_session.resolver.misses) if _session is not None else ()
+
+
+def check() -> tuple[Invalidation, ...]:
+    """Look whether anything that compiled code has read was redefined or rebound, and invalidate what depends on it.
+
+    Under the IPython extension this happens by itself after each cell, between its statements and before each compilation.
+    Elsewhere, and in the middle of a function, call it where a change is to be heard. Returns what was invalidated.
+    """
+    return tuple(_session.worlds.check()) if _session is not None else ()
+
+
+def check_statement() -> None:
+    """Look for changes between two statements of a cell."""
+    if _session is not None and hooks.installed():
+        _session.worlds.check(between_statements=True)
+
+
+def check_bound(*names: str) -> None:
+    """Look for changes if compiled code has read one of *names*; quick where it has not."""
+    if _session is not None and not _session.worlds.watched_names().isdisjoint(names):
+        check_statement()
+
+
+def begin_cell() -> None:
+    """Tell apart what is registered in this cell and what was before."""
+    if _session is not None:
+        _session.worlds.begin_cell()
+
+
+def track(automatic: bool) -> None:
+    """Look for changes before each compilation that Python asks for, or no longer."""
+    session = _active()
+    session.worlds.automatic = automatic
+    session.recorder.before_question = session.worlds.check if automatic else None
+
+
+def world() -> int:
+    """Return the world counter: it grows with each change that invalidated code."""
+    return _session.worlds.table.world if _session is not None else 1
+
+
+def invalidations() -> tuple[Invalidation, ...]:
+    """Return what was invalidated in this process, and why; oldest first."""
+    return tuple(_session.worlds.log) if _session is not None else ()
 
 
 def reset_stats() -> None:

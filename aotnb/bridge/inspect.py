@@ -147,6 +147,18 @@ def external_overloads() -> dict[str, list[Any]]:
     return _external
 
 
+def overload_set_digest(name: str) -> str | None:
+    """Return the digest of all overloads of *name* from outside Numba, in their order; None if there are none.
+
+    An overload that was defined anew stands twice in the registry, with one function, and counts once.
+    """
+    templates = external_overloads().get(name)
+    if not templates:
+        return None
+    once = {id(template._overload_func): template for template in reversed(templates)}
+    return digest([overload_digest(template) for template in templates if once[id(template._overload_func)] is template])
+
+
 def overload_digest(template: Any) -> str:
     """Return the digest of what an overload template decides: its function, in depth, and the options of the decorator."""
     from aotnb.bridge.methods import option_tree

@@ -61,6 +61,7 @@ class ImageLibrary(JITCodeLibrary):
         self._addresses = addresses
         self._texts = texts
         self.entry = entry
+        self.verdict: Any = None  # what was found when the code was allowed to be used
 
     @property
     def _final_module(self) -> Any:
@@ -89,6 +90,11 @@ class ImageLibrary(JITCodeLibrary):
     def get_pointer_to_function(self, name: str) -> int:
         """Return the address of a function of the image, 0 if it has none of this name."""
         return self._addresses.get(name, 0)
+
+
+def keep_alive(obj: Any) -> None:
+    """Keep *obj* for as long as the process lives: mapped code holds its address."""
+    _alive.append(obj)
 
 
 def make_environment(namespace: dict[str, Any], consts: list[Any], name: str) -> Any:

@@ -23,10 +23,15 @@ class LibraryFacts:
     missing: bool = False
 
 
+def linked_libraries(library: Any) -> list[Any]:
+    """Return the code libraries that *library* links directly."""
+    return list(dict.fromkeys(library._linking_libraries))
+
+
 def library_facts(library: Any, with_python: bool = False) -> LibraryFacts:
     """Describe *library*; its wrappers for Python and for C are left out unless asked for."""
     raw = library.__dict__.get(RAW)
-    facts = LibraryFacts(library, library.name, [], list(dict.fromkeys(library._linking_libraries)), missing=not raw)
+    facts = LibraryFacts(library, library.name, [], linked_libraries(library), missing=not raw)
     for bitcode in raw or ():
         module = ll.parse_bitcode(bitcode)
         names = [function.name for function in module.functions if not function.is_declaration]

@@ -74,6 +74,29 @@ class SaveReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Invalidation:
+    """Compiled code that a change made invalid, in the world that began with it.
+
+    ``kind`` is "global", "closure", "attribute", "array" (changed in place), "overload" or "callee". ``chain`` names the
+    functions from the one that read what changed to the victim, ``depth`` counts the calls between them. ``seconds`` is
+    the compile time that was lost. ``note`` says where something could not be replaced.
+    """
+
+    world: int
+    kind: str
+    cause: str
+    before: str
+    after: str
+    function: str
+    module: str
+    signature: str
+    chain: tuple[str, ...]
+    depth: int
+    seconds: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LoadReport:
     """What ``load`` mapped. ``jit_seconds`` = compile time that the entries took when they were traced."""
 

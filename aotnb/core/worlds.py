@@ -112,6 +112,13 @@ class MethodTable:
         self.world += 1
         return list(victims.values())
 
+    def remove(self, node: CodeNode) -> None:
+        """Forget a node without a new world: its code goes on as another node, or nobody can reach it."""
+        self._take_out(node)
+        for caller in list(node.callers):
+            caller.callees.remove(node)
+        node.callers.clear()
+
     def release(self, node: CodeNode, is_held: Callable[[CodeNode], bool]) -> list[CodeNode]:
         """Forget *node*, and what only it linked, unless it is held or a caller still needs it; return what was forgotten."""
         gone: list[CodeNode] = []

@@ -214,6 +214,7 @@ def _live_address(tree: Any, instance: CodeInstance, func: Any, verdict: Verdict
         raise NotRelocatable(f"nothing is found where {instance.qualname} held the address of an object")
     if what == "c function":
         return numba_facts.c_address(value)
+    install.keep_alive(value)
     return int(value.ctypes.data) if what == "data" else id(value)
 
 
@@ -364,6 +365,7 @@ class Resolver:
         if "c" in instance.symbols:
             # first-class functions are called through it, under the name that Numba derives
             addresses[f"cfunc.{native}"] = addresses[instance.symbols["c"]]
+        library.verdict = verdict
         cres = install.make_result(disp, args, return_type, library, native, python, env)
         if instance.kind == "function":
             install.add_to_dispatcher(disp, cres)

@@ -22,8 +22,17 @@ from aotnb.core.digest import canonical, digest
 from aotnb.errors import NotRelocatable
 from aotnb.image.model import CodeInstance, Edge
 from aotnb.image.reader import ImageReader
+from aotnb.tracing.instance import ABSENT
 
-_ABSENT = object()
+
+@dataclass(slots=True)
+class Visit:
+    """A code instance that was looked at: through which live function and dispatcher, and the values found on its edges."""
+
+    number: int
+    func: Any
+    disp: Any
+    values: list[tuple[Edge, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -34,6 +43,9 @@ class Verdict:
     detail: str = ""
     live: dict[int, Any] = field(default_factory=dict)
     dispatchers: dict[str, list[Any]] = field(default_factory=dict)  # digest of a method tree -> live dispatchers seen
+    visits: list[Visit] = field(default_factory=list)  # the entry first
+    links: list[tuple[int, int]] = field(default_factory=list)  # caller and callee among the visits
+    linked: list[tuple[int, Any, Any]] = field(default_factory=list)  # caller, dispatcher, library: code that was there before
 
 
 class _Refused(Exception):
@@ -49,7 +61,7 @@ class Validator:
         self.reads_hold = reads_hold  # did code of this process (a library) read what the stored instance read?
         self.args = args
         self.verdict = Verdict()
-        self._seen: set[tuple[int, int]] = set()
+        self._seen: dict[tuple[int, int], int] = {}  # place among the visits, -1 for code that was frozen earlier
         self._external = numba_facts.external_overloads()
         self._set_digests: dict[str, str] = {}
         for arg in args:
@@ -67,23 +79,29 @@ class Validator:
         return self.verdict
 
     def _visit(self, number: int, func: Any, args: tuple[Any, ...] | None) -> None:
-        # (number, live function, live argument types if known, was frozen earlier in this process)
-        stack: list[tuple[int, Any, Any, bool]] = [(number, func, args, False)]
+        # (number, live function, its dispatcher, live argument types if known, was frozen earlier in this process, caller)
+        stack: list[tuple[int, Any, Any, Any, bool, int]] = [(number, func, None, args, False, -1)]
         while stack:
-            number, func, args, frozen = stack.pop()
-            if (number, id(func)) in self._seen:
+            number, func, via, args, frozen, caller = stack.pop()
+            place = self._seen.get((number, id(func)))
+            if place is not None:
+                if not frozen and place >= 0:
+                    self.verdict.links.append((caller, place))
                 continue
-            self._seen.add((number, id(func)))
             instance = self.image.instance(number)
             if func is not None:
                 self.verdict.live.setdefault(number, func)
+            place = self._seen[number, id(func)] = -1 if frozen else len(self.verdict.visits)
             if not frozen:
+                self.verdict.visits.append(Visit(number, func, via))
+                if caller >= 0:
+                    self.verdict.links.append((caller, place))
                 for edge in instance.edges:
                     self._edge(edge, instance, func)
                 self._overload_sets(instance)
             for callee, path in instance.callees:
                 if path is None:
-                    stack.append((callee, None, None, frozen))
+                    stack.append((callee, None, None, None, frozen, place))
                     continue
                 record = self.image.instance(callee)
                 disp = self._callee(instance, record, func, args, path)
@@ -93,16 +111,19 @@ class Validator:
                     state = "is gone" if disp is None else "has another definition"
                     raise _Refused("callee_changed", f"{record.qualname}, called by {instance.qualname}, {state}")
                 self._meet(disp)
-                stack.append((callee, disp.py_func, None, frozen or self._is_compiled(record, disp)))
+                there = None if frozen else self._is_compiled(record, disp)
+                if there is not None:
+                    self.verdict.linked.append((place, disp, there))
+                stack.append((callee, disp.py_func, disp, None, frozen or there is not None, place))
 
-    def _is_compiled(self, callee: CodeInstance, disp: Any) -> bool:
-        """Return whether *disp* has this very code already, frozen when it was compiled: then a caller links it as it is.
+    def _is_compiled(self, callee: CodeInstance, disp: Any) -> Any:
+        """Return the library of this very code if *disp* has it already, frozen when it was compiled: a caller links it as it is.
 
         Other code for the same arguments means that the caller would link that other code.
         """
         existing = numba_facts.compiled_overloads(disp)
         if not existing:
-            return False
+            return None
         trees = [canonical(self.image.root(callee, root)) for root in callee.args]
         for args, library in existing:
             try:
@@ -113,11 +134,11 @@ class Validator:
             entry = numba_facts.image_entry(library)
             known = entry[0].reader.instance(entry[1]).id if entry is not None else None
             if known == callee.id:
-                return True
+                return library
             if known is not None or not self.reads_hold(library, callee):
                 raise _Refused("callee_changed", f"{callee.qualname} was compiled earlier in this process with other values")
-            return False
-        return False
+            return None
+        return None
 
     # ------------------------------------------------------------ edges
 
@@ -137,12 +158,13 @@ class Validator:
         if edge.kind == "overload_set":
             return  # see _overload_sets
         value = self._value(edge.kind, edge.where, edge.name, instance, func)
-        found = "absent" if value is _ABSENT else digest(value_tree(value))
+        found = "absent" if value is ABSENT else digest(value_tree(value))
         if found != edge.digest:
-            now = "is gone" if value is _ABSENT else f"is {summary(value)}"
+            now = "is gone" if value is ABSENT else f"is {summary(value)}"
             reason = "closure_changed" if edge.kind == "free" else "callee_changed" if _is_code(value) else "global_changed"
             raise _Refused(reason, f"{edge.name} read by {instance.qualname} was {edge.summary}, {now}")
-        if value is not _ABSENT:
+        self.verdict.visits[-1].values.append((edge, value))
+        if value is not ABSENT:
             for _, disp in numba_facts.dispatchers_in_value(value):
                 self._meet(disp)
 
@@ -154,13 +176,13 @@ class Validator:
         else:
             module = sys.modules.get(instance.module if where == "own" else where)
             if module is None:
-                return _ABSENT
+                return ABSENT
             if kind == "attribute":
-                return getattr(module, name, _ABSENT)
+                return getattr(module, name, ABSENT)
             namespace = vars(module)
         if name in namespace:
             return namespace[name]
-        return getattr(builtins, name, _ABSENT)
+        return getattr(builtins, name, ABSENT)
 
     def _overload_sets(self, instance: CodeInstance) -> None:
         """Compare, for what this instance resolved, the overloads from outside Numba: added ones count as well."""
@@ -178,7 +200,7 @@ class Validator:
             return None
         found = self._set_digests.get(name)
         if found is None:
-            found = self._set_digests[name] = digest([numba_facts.overload_digest(t) for t in self._external[name]])
+            found = self._set_digests[name] = numba_facts.overload_set_digest(name) or ""
         return found
 
     # ------------------------------------------------------------ callees
@@ -225,11 +247,11 @@ def _is_named(func: Any, edge: Edge) -> bool:
 def _cell(func: Any, name: str) -> Any:
     names = func.__code__.co_freevars
     if name not in names:
-        return _ABSENT
+        return ABSENT
     try:
         return func.__closure__[names.index(name)].cell_contents
     except ValueError:
-        return _ABSENT
+        return ABSENT
 
 
 _versions: dict[str, str | None] = {}

@@ -14,6 +14,7 @@ from aotnb.errors import AotError
 from aotnb.magics.cells import TracedCells
 from aotnb.magics.complete import Completer
 from aotnb.magics.magics import AotMagics
+from aotnb.magics.watch import Watcher
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -32,9 +33,11 @@ def load(shell: InteractiveShell) -> None:
         raise UsageError(str(error)) from None
     cells = TracedCells(shell)
     completer = Completer(shell)
-    shell.register_magics(AotMagics(shell, cells=cells, completer=completer, deactivate=not was_active))
+    watcher = Watcher(shell)
+    shell.register_magics(AotMagics(shell, cells=cells, completer=completer, watcher=watcher, deactivate=not was_active))
     cells.install()
     completer.install()
+    watcher.install()
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -49,5 +52,6 @@ def unload(shell: InteractiveShell) -> None:
     shell.configurables[:] = [item for item in shell.configurables if item is not magics]
     magics.cells.uninstall()
     magics.completer.uninstall()
+    magics.watcher.uninstall()
     if magics.deactivate:
         session.deactivate()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from aotnb.magics.cells import TracedCells
     from aotnb.magics.complete import Completer
+    from aotnb.magics.watch import Watcher
     from aotnb.session import Trace
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -61,10 +62,13 @@ quiet = argument("-q", "--quiet", action="store_true", help="Show nothing on suc
 class AotMagics(Magics):
     """Trace cells, save what Numba compiled as a native image, load it in a later kernel."""
 
-    def __init__(self, shell: InteractiveShell, *, cells: TracedCells, completer: Completer, deactivate: bool) -> None:
+    def __init__(
+        self, shell: InteractiveShell, *, cells: TracedCells, completer: Completer, watcher: Watcher, deactivate: bool
+    ) -> None:
         super().__init__(shell)
         self.cells = cells
         self.completer = completer
+        self.watcher = watcher
         self.deactivate = deactivate
 
     @magic_arguments()

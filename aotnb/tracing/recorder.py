@@ -13,6 +13,7 @@ from typing import Any
 
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.environment import switches_digest
+from aotnb.bridge.libraries import linked_libraries
 from aotnb.bridge.values import by_address, is_fixed_module, summary, value_tree
 from aotnb.core.digest import digest
 from aotnb.errors import NotRelocatable
@@ -36,6 +37,9 @@ class Recorder:
         self.instances: list[Instance] = []
         self.answer: Callable[[str, Any, tuple[Any, ...], Any, Any], Any] | None = None  # set by the loader
         self.answer_wrapper: Callable[[str, Any, Any], Any] | None = None
+        self.find_again: Callable[[Any, tuple[Any, ...], Any], Any] | None = None  # code that was compiled before
+        self.before_question: Callable[[], Any] | None = None  # the compiler is about to be asked by Python
+        self.new_code: list[tuple[Instance, Any]] = []  # code and its dispatcher, since somebody last took this list
         self.after_compile: Callable[[Instance], None] | None = None  # set under AOTNB_VERIFY
         self.use_disk_cache = False
         self.recording = True
@@ -56,6 +60,8 @@ class Recorder:
 
     def dispatch(self, disp: Any, sig: Any, compile_: Callable[[], Any]) -> Any:
         """Answer ``Dispatcher.compile(sig)``: what is there already, an image, or the compiler."""
+        if self.before_question is not None and not self._frames:
+            self.before_question()
         args, return_type = numba_facts.normalize(sig)
         existing = disp.overloads.get(args)
         if existing is not None:
@@ -64,6 +70,11 @@ class Recorder:
         if not disp._can_compile:
             return compile_()
         template = self._template_for(disp)
+        if self.find_again is not None and template is None:
+            known = self.find_again(disp, args, return_type)
+            if known is not None:
+                self._reused(disp, args, known)
+                return known.entry_point
         if self.answer is not None and template is None:
             served = self.answer("function", disp, args, return_type, None)
             if served is not None:
@@ -154,6 +165,19 @@ class Recorder:
             if insert is not None:
                 insert()
 
+    def waiting(self, disp: Any) -> set[tuple[Any, ...]]:
+        """Return the argument types of code that is not in the C table of *disp* yet."""
+        return {args for number, args in self._pending if number == id(disp)}
+
+    def dropped(self, disp: Any, arguments: set[tuple[Any, ...]]) -> None:
+        """Forget what waits for these argument types: it is no longer valid."""
+        for args in arguments:
+            self._pending.pop((id(disp), args), None)
+
+    def owner_of(self, library: Any) -> Instance | None:
+        """Return the instance whose code lies in *library*."""
+        return self._by_library.get(id(library))
+
     def flush_pending(self) -> None:
         """Insert everything that waits; called before the hooks are removed."""
         for insert in list(self._pending.values()):
@@ -205,6 +229,8 @@ class Recorder:
         library = result.library
         if library is not None:
             self._by_library[id(library)] = frame
+            self.new_code.append((frame, frame.dispatcher))
+            self._add_linked(frame, library)
         if result.objectmode or result.lifted:
             frame.problem("not_relocatable", "object mode and lifted loops are not saved yet")
         self._note_overload_sets(frame)
@@ -226,6 +252,15 @@ class Recorder:
             return
         caller.callees.append(Callee(callee, disp))
 
+    def _add_linked(self, frame: Instance, library: Any) -> None:
+        """Add what was linked without a question to a dispatcher, such as the kernel of a ufunc, to the callees."""
+        known = {id(callee.instance) for callee in frame.callees}
+        for linked in linked_libraries(library):
+            owner = self._by_library.get(id(linked))
+            if owner is not None and owner is not frame and id(owner) not in known:
+                known.add(id(owner))
+                frame.callees.append(Callee(owner, owner.dispatcher))
+
     def _register_served(self, disp: Any, args: tuple[Any, ...], cres: Any) -> None:
         """Make code that came from an image known, so that its callers can depend on it."""
         instance = self._by_library.get(id(cres.library))
@@ -237,6 +272,7 @@ class Recorder:
                 result=cres, finished=True, from_image=cres.library.entry,
             )  # fmt: skip
             self._by_library[id(cres.library)] = instance
+            self.new_code.append((instance, disp))
         instance.python_called |= not self._frames
         self._depend(instance, disp)
 
@@ -350,7 +386,7 @@ class Recorder:
             frame.problem("not_relocatable", f"{name} has a typing or lowering of its own in {custom[name]}")
         for name in names & external.keys():
             try:
-                frame.overload_sets[name] = digest([numba_facts.overload_digest(template) for template in external[name]])
+                frame.overload_sets[name] = numba_facts.overload_set_digest(name) or ""
             except NotRelocatable as error:
                 frame.problem("not_relocatable", f"an overload of {name}: {error}")
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType
 from typing import Any
 
+from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.values import summary, value_tree
 from aotnb.bridge.watch import Leaf, array_content, cell_value, deep_leaves, needs_identity
 from aotnb.core.digest import digest
@@ -20,24 +21,28 @@ from aotnb.errors import NotRelocatable
 from aotnb.tracing.instance import ABSENT, Read
 from aotnb.tracing.recorder import current_value
 
+_KINDS = {"item": "global", "cell": "closure", "function": "function"}
+
 
 class Binding:
     """One place that a value is read from. ``get(name, default)`` reads it; *value* is what the last check found."""
 
-    __slots__ = ("content", "get", "name", "readers", "value")
+    __slots__ = ("before", "content", "get", "kind", "name", "readers", "value")
 
-    def __init__(self, get: Callable[[str, Any], Any], name: str) -> None:
-        self.get, self.name = get, name
+    def __init__(self, kind: str, get: Callable[[str, Any], Any], name: str) -> None:
+        self.kind, self.get, self.name = kind, get, name
+        self.before = ""  # what was found before the last change, in a few words
         self.value = get(name, ABSENT)
         self.content = array_content(self.value)
-        self.readers: dict[CodeNode, list[LiveRead]] = {}
+        self.readers: dict[CodeNode, list[LiveRead | OverloadRead]] = {}
 
-    def changed(self) -> bool:
-        """Return whether another object is found here now."""
-        return self.get(self.name, ABSENT) is not self.value
+    def after(self) -> str:
+        """Describe what was found at the last check."""
+        return "absent" if self.value is ABSENT else summary(self.value)
 
     def renew(self) -> None:
         """Take what is found now as the known state."""
+        self.before = self.after()
         self.value = self.get(self.name, ABSENT)
         self.content = array_content(self.value)
 
@@ -50,11 +55,17 @@ class LiveRead:
     def __init__(self, read: Read, func: FunctionType | None, addresses: Iterable[int] = ()) -> None:
         self.read, self.kind, self.name = read, read.kind, read.name
         self.find = functools.partial(current_value, func, read)
-        self.addresses = frozenset(addresses)  # objects whose address is part of the code
+        # objects whose address is part of the code; that of a function is compiled in where it is mentioned, and not used
+        self.addresses = frozenset(() if numba_facts.live_dispatcher(read.value) is not None else addresses)
 
     def holds(self) -> bool:
         """Return whether compiling now would read the same thing."""
         return read_holds(self.read, self.find(), self.addresses)
+
+    def is_untouched(self) -> bool:
+        """Return whether the very same object is found that cannot have changed in place."""
+        value = self.find()
+        return value is self.read.value and array_content(value) is None and next(deep_leaves(value), None) is None
 
     def before(self) -> str:
         """Describe what the code was compiled with."""
@@ -64,6 +75,39 @@ class LiveRead:
         """Describe what is found now."""
         value = self.find()
         return "absent" if value is ABSENT else summary(value)
+
+
+class OverloadRead:
+    """The overloads, from outside Numba, of one name that a code node has asked for."""
+
+    __slots__ = ("content", "kind", "name")
+
+    def __init__(self, name: str, content: str) -> None:
+        self.kind, self.name, self.content = "overload", name, content
+
+    def holds(self) -> bool:
+        """Return whether compiling now would ask the same overloads."""
+        try:
+            return numba_facts.overload_set_digest(self.name) == self.content
+        except NotRelocatable:
+            return False
+
+    def is_untouched(self) -> bool:
+        """Return False: what an overload reads is only known by asking."""
+        return False
+
+    def before(self) -> str:
+        """Describe what the code was compiled with."""
+        return "as compiled"
+
+    def after(self) -> str:
+        """Describe what is found now."""
+        return "redefined" if self.name in numba_facts.external_overloads() else "absent"
+
+    def leaves(self) -> Iterator[Leaf]:
+        """Yield the places that the overload functions read while they choose."""
+        for template in numba_facts.external_overloads().get(self.name, ()):
+            yield from deep_leaves(template._overload_func)
 
 
 def read_holds(read: Read, value: Any, addresses: frozenset[int]) -> bool:
@@ -102,19 +146,23 @@ class Bindings:
         self._prepare()
         return sum(len(part) for binding in self._arrays for part in binding.content or ())
 
-    def watch(self, node: CodeNode, live: LiveRead, func: FunctionType | None) -> None:
+    def watch(self, node: CodeNode, live: LiveRead | OverloadRead, func: FunctionType | None) -> None:
         """Watch the place of a read, and all that the value found there reads in turn while a compiler runs it."""
+        if isinstance(live, OverloadRead):
+            for leaf in live.leaves():
+                self._add(node, live, leaf)
+            return
         for leaf in _places(live.read, func):
             self._add(node, live, leaf)
         if live.read.value is not ABSENT:
             for leaf in deep_leaves(live.read.value):
                 self._add(node, live, leaf)
 
-    def _add(self, node: CodeNode, live: LiveRead, leaf: Leaf) -> None:
+    def _add(self, node: CodeNode, live: LiveRead | OverloadRead, leaf: Leaf) -> None:
         key, get, name = leaf
         binding = self._known.get(key)
         if binding is None:
-            binding = self._known[key] = Binding(get, name)
+            binding = self._known[key] = Binding(_KINDS[key[0]], get, name)
             self._quick = None
         readers = binding.readers.setdefault(node, [])
         if live not in readers:

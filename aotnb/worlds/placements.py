@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
 from aotnb.bridge import inspect as numba_facts
 from aotnb.core.worlds import CodeNode, MethodTable
 from aotnb.tracing.instance import Callee, Instance, Read
-from aotnb.worlds.bindings import LiveRead
+from aotnb.worlds.bindings import LiveRead, OverloadRead
+
+_ADDRESS = re.compile(r"_?0x[0-9a-f]+")  # Numba names what it makes for itself by an address
 
 
 @dataclass(eq=False, slots=True)
@@ -23,13 +26,11 @@ class Placement:
     signature: str
     seconds: float
     func: FunctionType | None  # kept alive with the reads that go through it
-    reads: list[LiveRead]
-    overload_sets: dict[str, str]  # what was resolved and had overloads from outside Numba -> their digest
+    reads: list[LiveRead | OverloadRead]
     resolved: frozenset[str]  # names of everything that was resolved
     instance: Instance | None = None
     dispatcher: weakref.ref[Any] | None = None
     keep: Any = None  # whose ids are in the key of the node
-    missing: list[str] = field(default_factory=list)
 
     def live_dispatcher(self) -> Any:
         """Return the dispatcher that may hold this code, None if there is none any more."""
@@ -38,20 +39,17 @@ class Placement:
 
 def label(placement: Placement) -> str:
     """Return the name of a code node for people."""
-    return f"{placement.module}.{placement.function}"
+    name = _ADDRESS.sub("", placement.function)
+    return f"{placement.module}.{name}" if placement.module else name
 
 
 class Placements:
     """Makes the node of code in a place, with the nodes of all that it links, unless they are there already."""
 
-    def __init__(self, table: MethodTable, added: Callable[[CodeNode], None]) -> None:
+    def __init__(self, table: MethodTable, added: Callable[[CodeNode], None], owner: Callable[[Any], Instance | None]) -> None:
         self.table = table
         self.added = added
-
-    def compiled(self, instance: Instance, disp: Any = None) -> CodeNode:
-        """Return the node of code that this process compiled, behind *disp* or behind the function it was compiled for."""
-        disp = disp if disp is not None else instance.dispatcher
-        return self.placed(instance, disp, {})
+        self.owner = owner  # of a code library
 
     def placed(self, instance: Instance, disp: Any, moved: dict[tuple[int, int], Any]) -> CodeNode:
         """Return the node of *instance* behind *disp*.
@@ -60,16 +58,18 @@ class Placements:
         (id of the calling function, id of the old dispatcher) -> live dispatcher.
         """
         nodes: dict[tuple[int, int], CodeNode] = {}
-        start = None
+        start: CodeNode | None = None
         stack: list[tuple[Instance, Any, CodeNode | None]] = [(instance, disp, None)]
         while stack:
             instance, disp, caller = stack.pop()
             func = instance.func if disp is None else disp.py_func
             key = (id(instance), id(func))
             node = nodes.get(key) or self.table.get(key)
-            fresh = node is None
-            if node is None:
+            fresh = node is None and instance.from_image is None
+            if node is None and fresh:
                 node = self._node(key, instance, func, disp)
+            elif node is None:
+                node = self.served(instance, disp, instance.result.library.verdict)
             nodes[key] = node
             start = start or node
             if caller is not None:
@@ -90,8 +90,10 @@ class Placements:
             signature=instance.signature,
             seconds=instance.seconds,
             func=func,
-            reads=[LiveRead(read, func, addresses) for read in instance.reads.values()],
-            overload_sets=instance.overload_sets,
+            reads=[
+                *(LiveRead(read, func, addresses) for read in instance.reads.values()),
+                *(OverloadRead(name, content) for name, content in instance.overload_sets.items()),
+            ],
             resolved=frozenset(numba_facts.key_name(name) for name in instance.resolved),
             instance=instance,
             dispatcher=None if disp is None else weakref.ref(disp),
@@ -104,38 +106,35 @@ class Placements:
         self.added(node)
         return node
 
-    def served(self, instance: Instance, disp: Any, verdict: Any, find: Callable[[Any, Any], CodeNode | None]) -> CodeNode:
-        """Return the node of code that an image gave to *disp*, after its edges were found to hold.
-
-        *find* returns the node of code of this process, by library and dispatcher.
-        """
-        image, number = instance.from_image
-        nodes: list[CodeNode | None] = []
+    def served(self, instance: Instance, disp: Any, verdict: Any) -> CodeNode:
+        """Return the node of code that an image gave to *disp*, after its edges were found to hold."""
+        image, _ = instance.from_image
+        nodes: list[CodeNode] = []
         for visit in verdict.visits:
             record = image.reader.instance(visit.number)
             key = (id(image), visit.number, id(visit.func))
             node = self.table.get(key)
             if node is None:
-                entry = visit.number == number and not nodes
-                node = self._add(key, self._served(image, record, visit, instance if entry else None, disp if entry else visit.disp))
+                entry = not nodes
+                held_by = disp if entry else visit.disp
+                node = self._add(key, self._served(image, record, visit, instance if entry else None, held_by))
             nodes.append(node)
         for caller, callee in verdict.links:
-            if nodes[caller] is not None and nodes[callee] is not None:
-                nodes[caller].link(nodes[callee])  # type: ignore[union-attr]
-        for caller, disp_, library in verdict.linked:
-            known = find(library, disp_)
-            if known is not None and nodes[caller] is not None:
-                nodes[caller].link(known)  # type: ignore[union-attr]
-        assert nodes[0] is not None
+            nodes[caller].link(nodes[callee])
+        for caller, via, library in verdict.linked:
+            known = self.owner(library)
+            if known is not None:
+                nodes[caller].link(self.placed(known, via, {}))
         return nodes[0]
 
     def _served(self, image: Any, record: Any, visit: Any, instance: Instance | None, disp: Any) -> Placement:
-        reads = []
+        reads: list[LiveRead | OverloadRead] = []
         for edge, value in visit.values:
             own = edge.where == "own"
             module = record.module if own else edge.where
             read = Read(edge.kind, edge.name, module, own and visit.func is not None, value, edge.digest, edge.summary)
             reads.append(LiveRead(read, visit.func))
+        reads += [OverloadRead(edge.name, edge.digest) for edge in record.edges if edge.kind == "overload_set"]
         names = image.reader.index["names"]
         return Placement(
             function=record.qualname,
@@ -144,7 +143,6 @@ class Placements:
             seconds=0.0,
             func=visit.func,
             reads=reads,
-            overload_sets={edge.name: edge.digest for edge in record.edges if edge.kind == "overload_set"},
             resolved=frozenset(names[n] for n in record.resolved),
             instance=instance,
             dispatcher=None if disp is None else weakref.ref(disp),

@@ -79,6 +79,7 @@ from aotnb.building.plan import Planner
 sources, order, noise = json.load(sys.stdin)
 session.activate()
 recorder = session._session.recorder
+recorder.find_again = None  # compile equal functions as often as they are defined
 for number in range(noise):
     exec("@njit\\ndef noise(x):\\n    return x + %d\\nnoise(1)" % number, {"njit": njit, "__name__": "__main__"})
 found, texts = {}, {}

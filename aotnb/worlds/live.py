@@ -1,0 +1,303 @@
+"""The worlds of this process: notices what changed, takes out the code that depended on it, and finds code that fits again."""
+
+from __future__ import annotations
+
+import time
+import warnings
+import weakref
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from aotnb.bridge import inspect as numba_facts
+from aotnb.bridge import overloads
+from aotnb.bridge.dispatchers import arguments_of, compiler_lock, drop, holds, is_replaceable, kernel_of
+from aotnb.core.records import Invalidation
+from aotnb.core.worlds import Cause, CodeNode, MethodTable, Victim
+from aotnb.errors import AotWarning, NotRelocatable
+from aotnb.tracing.instance import Instance
+from aotnb.tracing.recorder import Recorder
+from aotnb.worlds.bindings import Binding, Bindings, LiveRead, OverloadRead
+from aotnb.worlds.placements import Placement, Placements, label
+from aotnb.worlds.reuse import Refused, Store, check, find_again
+
+# what a node has read that may be different, and the binding that gave rise to the suspicion
+Suspects = dict[CodeNode, list[tuple[LiveRead | OverloadRead, Binding | None]]]
+
+_KINDS = {"free": "closure"}
+ARRAY_BUDGET = 16 * 2**20  # bytes of arrays whose content is compared between the statements of a cell, too
+
+
+class Worlds:
+    """Tracks the code that the recorder sees. Nothing is noticed by itself: :meth:`check` looks."""
+
+    def __init__(self, recorder: Recorder, image_holds: Callable[[Instance], bool]) -> None:
+        self.recorder = recorder
+        self.image_holds = image_holds
+        self.table = MethodTable()
+        self.bindings = Bindings()
+        self.log: list[Invalidation] = []
+        self.ended: list[CodeNode] = []  # nodes that were invalidated, oldest first
+        self.automatic = False  # look whenever the compiler is asked
+        self._placements = Placements(self.table, self._added, recorder.owner_of)
+        self._store = Store(recorder.instances)
+        self._fresh: list[CodeNode] = []
+        self._dead: deque[CodeNode] = deque()
+        self._attributes = overloads.attribute_names()
+        self._registered = overloads.registered()
+        self._cell_began = self._registered
+        self.last_check = 0.0  # seconds
+        self.verifying = False  # AOTNB_VERIFY: find code again, let the compiler run all the same, compare
+        self.expected: Instance | None = None
+
+    # ------------------------------------------------------------ code comes in
+
+    def _added(self, node: CodeNode) -> None:
+        self._fresh.append(node)
+        reference = node.payload.dispatcher
+        if reference is not None and node.payload.instance is not None and (disp := reference()) is not None:
+            weakref.finalize(disp, self._dead.append, node).atexit = False
+
+    def find_again(self, disp: Any, args: tuple[Any, ...], return_type: Any) -> Any:
+        """Answer a question to a dispatcher with code that this process compiled before; None if there is none that fits."""
+        found = find_again(self._store, disp, args, return_type, self.image_holds, put=not self.verifying)
+        if found is None:
+            return None
+        cres, instance, moved = found
+        if self.verifying:
+            if not self.recorder.is_compiling():
+                self.expected = instance
+            return None
+        self._placements.placed(instance, disp, moved)
+        return cres
+
+    def watched_names(self) -> frozenset[str]:
+        """Return the names that compiled code has read."""
+        if self.recorder.new_code or self._fresh:
+            self.check(between_statements=True)
+        return self.bindings.names
+
+    def begin_cell(self) -> None:
+        """Overloads that are registered from now on may take the place of earlier ones of the same name."""
+        self._cell_began = overloads.registered()
+
+    # ------------------------------------------------------------ what changed
+
+    def check(self, *, between_statements: bool = False) -> list[Invalidation]:
+        """Look whether anything that compiled code has read is different now, and invalidate what depends on it.
+
+        Between the statements of a cell the content of arrays is compared only as long as they are small altogether.
+        """
+        if self.recorder.is_compiling():
+            return []  # this thread is inside the compiler: what it compiles is not finished
+        started = time.perf_counter()
+        contents = not between_statements or self.bindings.array_bytes <= ARRAY_BUDGET
+        changed = self.bindings.changed(contents=contents)
+        registered = overloads.registered()
+        try:
+            if not changed and not self.recorder.new_code and not self._fresh and registered == self._registered:
+                return []
+            with compiler_lock:
+                return self._settle(changed)
+        finally:
+            self.last_check = time.perf_counter() - started
+
+    def _settle(self, changed: list[Any]) -> list[Invalidation]:
+        self._bury()
+        new, self.recorder.new_code = self.recorder.new_code, []
+        for instance, disp in new:
+            self._placements.placed(instance, disp, {})
+        suspects: Suspects = {}
+        for binding in changed:
+            for node, lives in binding.readers.items():
+                suspects.setdefault(node, []).extend((live, binding) for live in lives)
+        for node in self._watch_fresh():
+            suspects.setdefault(node, []).extend((live, None) for live in node.payload.reads if not live.is_untouched())
+        hit = self._changed_overloads(suspects)
+        rebound = []
+        for node, lives in suspects.items():
+            broken = next(((live, binding) for live, binding in lives if not live.holds()), None)
+            if broken is not None:
+                hit.setdefault(node, _cause(*broken))
+            elif any(_leads_elsewhere(live) for live, _ in lives):
+                rebound.append(node)
+        again = self._follow(rebound, hit)
+        rows = self._invalidate(hit)
+        for instance, disp, moved in again:
+            if holds(disp, instance.result.library):
+                self._placements.placed(instance, disp, moved)
+        self._watch_fresh()  # what was placed again; it was found to hold just now
+        return rows
+
+    def _watch_fresh(self) -> list[CodeNode]:
+        """Watch what the nodes that are new have read."""
+        fresh, self._fresh = [node for node in self._fresh if node.max_world is None], []
+        for node in fresh:
+            for live in node.payload.reads:
+                self.bindings.watch(node, live, node.payload.func)
+        return fresh
+
+    def _follow(self, rebound: list[CodeNode], hit: dict[CodeNode, Cause]) -> list[tuple[Instance, Any, Any]]:
+        """Names lead to other dispatchers of equal definition: see whether the code in use would be linked through them too.
+
+        Code that would not is added to *hit*. The rest has to be placed again, now behind those dispatchers.
+        """
+        affected = list(dict.fromkeys(node for start in rebound for node in _upwards(start)))
+        again = []
+        for node in affected:
+            placement: Placement = node.payload
+            disp = placement.live_dispatcher()
+            if disp is None or placement.instance is None or not holds(disp, placement.instance.result.library):
+                continue
+            try:
+                moved = check(placement.instance, disp, tuple(placement.instance.args), self.image_holds)
+                again.append((placement.instance, disp, moved))
+            except Refused as refused:
+                hit.setdefault(node, refused.cause)
+            except (NotRelocatable, LookupError) as error:
+                hit.setdefault(node, Cause("callee", placement.function, "", str(error)))
+        for node in affected:
+            if node not in hit:
+                self._forget(node)
+        return again
+
+    def _changed_overloads(self, suspects: Suspects) -> dict[CodeNode, Cause]:
+        """Note code whose overloads were defined anew among *suspects*, and return code that would now find one it had not.
+
+        Numba takes the first overload that fits, so one more for a function changes nothing for code that has found one.
+        Attributes and methods are looked up by type class first: there a new one for a class comes before that of its base.
+        """
+        registered = overloads.registered()
+        if registered == self._registered:
+            return {}
+        self._registered = registered
+        redefined = set(overloads.supersede(self._cell_began))
+        attributes = overloads.attribute_names()
+        added, self._attributes = attributes - self._attributes, attributes
+        hit = {}
+        for node in self.table.nodes():
+            known = {live.name: live for live in node.payload.reads if isinstance(live, OverloadRead)}
+            suspects.setdefault(node, []).extend((known[name], None) for name in redefined & known.keys())
+            for name in sorted((added & node.payload.resolved) - known.keys()):
+                hit[node] = Cause("overload", name, "absent", "added")
+        return hit
+
+    def _bury(self) -> None:
+        """Forget code whose dispatcher has died, unless other code links it."""
+        while self._dead:
+            node = self._dead.popleft()
+            for gone in self.table.release(node, lambda other: other.payload.live_dispatcher() is not None):
+                self.bindings.forget(gone)
+
+    def _forget(self, node: CodeNode) -> None:
+        self.table.remove(node)
+        self.bindings.forget(node)
+
+    # ------------------------------------------------------------ what follows
+
+    def _invalidate(self, hit: dict[CodeNode, Cause]) -> list[Invalidation]:
+        self._forget_choices(hit)
+        victims = self.table.invalidate(hit)
+        rows = []
+        code: dict[int, tuple[Any, list[tuple[Any, Any]]]] = {}
+        for victim in victims:
+            node, placement = victim.node, victim.node.payload
+            self.bindings.forget(node)
+            disp = placement.live_dispatcher()
+            if disp is None or placement.instance is None or not holds(disp, placement.instance.result.library):
+                continue
+            self.ended.append(node)
+            note = "" if is_replaceable(disp) else "a NumPy ufunc keeps its loops: define it anew"
+            if note:
+                warnings.warn(f"{label(placement)} goes on with {victim.cause.name} as it was: {note}", AotWarning, stacklevel=2)
+            if not is_superseded(placement, disp):
+                rows.append(self._row(victim, note))
+            code.setdefault(id(disp), (disp, []))[1].append((placement.instance.result.library, placement.instance.return_type))
+        again = []
+        for disp, gone in code.values():
+            self.recorder.dropped(disp, arguments_of(disp, [library for library, _ in gone]))
+            again += [(disp, *item) for item in drop(disp, gone, self.recorder.waiting(disp))]
+        for disp, args, compile_again in again:
+            try:
+                compile_again()
+            except Exception as error:  # noqa: BLE001 - a mistake in the new definition: told here, not raised elsewhere
+                text = f"compiling it anew for {args} raised {type(error).__name__}: {error}"
+                rows = [_with_note(row, disp, text) for row in rows]
+        self.log += rows
+        return rows
+
+    def _forget_choices(self, hit: dict[CodeNode, Cause]) -> None:
+        """Let the compiler ask overloads and intrinsics again where what they read has changed."""
+        for node, cause in hit.items():
+            for live in node.payload.reads:
+                if isinstance(live, OverloadRead) and live.name == cause.name:
+                    for template in numba_facts.external_overloads().get(live.name, ()):
+                        overloads.forget_choices(template._overload_func)
+                elif isinstance(live, LiveRead) and numba_facts.is_intrinsic(live.read.value):
+                    overloads.forget_choices(live.read.value)
+
+    def _row(self, victim: Victim, note: str) -> Invalidation:
+        placement: Placement = victim.node.payload
+        return Invalidation(
+            world=self.table.world,
+            kind=victim.cause.kind,
+            cause=victim.cause.name,
+            before=victim.cause.before,
+            after=victim.cause.after,
+            function=placement.function,
+            module=placement.module,
+            signature=placement.signature,
+            chain=tuple(label(node.payload) for node in victim.chain),
+            depth=victim.depth,
+            seconds=placement.seconds,
+            note=note,
+        )
+
+
+def _with_note(row: Invalidation, placement_of: Any, text: str) -> Invalidation:
+    func = placement_of.py_func
+    same = (row.module, row.function) == (func.__module__, func.__qualname__)
+    return replace(row, note=text) if same else row
+
+
+def _cause(live: LiveRead | OverloadRead, binding: Binding | None) -> Cause:
+    """Name what changed: the value that was read, or what that value reads in turn when the compiler runs it."""
+    deep = isinstance(live, OverloadRead) or (binding is not None and live.find() is live.read.value)
+    if deep and binding is not None and (binding.name != live.name or isinstance(live, OverloadRead)):
+        return Cause(binding.kind, binding.name, binding.before, binding.after())
+    if isinstance(live, OverloadRead):
+        return Cause("overload", live.name, live.before(), live.after())
+    kind = _KINDS.get(live.kind, live.kind)
+    value = live.find()
+    if value is live.read.value and hasattr(value, "__array_interface__"):
+        return Cause("array", live.name, live.before(), "changed in place")
+    return Cause(kind, live.name, live.before(), live.after())
+
+
+def _leads_elsewhere(live: LiveRead | OverloadRead) -> bool:
+    """Return whether the dispatchers that a read leads to are other objects now."""
+    if isinstance(live, OverloadRead):
+        return False
+    old = [id(disp) for _, disp in numba_facts.dispatchers_in_value(live.read.value)]
+    return bool(old) and old != [id(disp) for _, disp in numba_facts.dispatchers_in_value(live.find())]
+
+
+def _upwards(node: CodeNode) -> list[CodeNode]:
+    """Return *node* and all code that links it."""
+    seen = {node: None}
+    queue = deque([node])
+    while queue:
+        for caller in queue.popleft().callers:
+            if caller not in seen:
+                seen[caller] = None
+                queue.append(caller)
+    return list(seen)
+
+
+def is_superseded(placement: Placement, disp: Any) -> bool:
+    """Return whether the name of this function leads to another one by now, so that nobody calls this one by its name."""
+    if "<locals>" in placement.function:
+        return False
+    found = kernel_of(numba_facts.absolute(placement.module, placement.function))
+    return found is not None and found is not disp

@@ -1,0 +1,192 @@
+"""Code that this process compiled, found again: for an equal function, where all that it read holds here and now.
+
+So an edit that is taken back, a cell that is run again unchanged, and a closure that a library builds afresh on every call
+cost no compilation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from aotnb.bridge import inspect as numba_facts
+from aotnb.bridge.dispatchers import put_behind
+from aotnb.bridge.environment import switches_digest
+from aotnb.bridge.methods import method_tree, own_digest
+from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
+from aotnb.bridge.values import is_fixed_module
+from aotnb.core.digest import canonical, digest
+from aotnb.core.worlds import Cause
+from aotnb.errors import NotRelocatable
+from aotnb.tracing.instance import ABSENT, Instance
+from aotnb.tracing.paths import dispatcher_path, is_unnamed
+from aotnb.tracing.recorder import current_value
+from aotnb.worlds.bindings import LiveRead
+
+Moved = dict[tuple[int, int], Any]
+
+
+class Refused(Exception):
+    """Stored code does not fit; *cause* says what differs."""
+
+    def __init__(self, cause: Cause) -> None:
+        self.cause = cause
+
+
+class Store:
+    """All code that this process compiled, by the question that it answers."""
+
+    def __init__(self, instances: list[Instance]) -> None:
+        self._instances = instances  # grows
+        self._indexed = 0
+        self._by_name: dict[tuple[str, str], list[Instance]] = {}
+        self._keys: dict[int, str | None] = {}
+
+    def candidates(self, disp: Any, args: tuple[Any, ...], return_type: Any) -> list[Instance]:
+        """Return code for equal functions and equal types, compiled under equal switches; the newest first."""
+        for instance in self._instances[self._indexed :]:
+            if not instance.finished:
+                break  # and all after it: they are nested in it
+            self._indexed += 1
+            if instance.kind == "function" and instance.dispatcher is not None and instance.from_image is None:
+                self._by_name.setdefault((instance.module, instance.qualname), []).append(instance)
+        named = self._by_name.get((disp.py_func.__module__ or "", disp.py_func.__qualname__))
+        if not named:
+            return []
+        try:
+            flags = numba_facts.flags_digest(numba_facts.resolved_flags(disp))
+            asked = _key(disp, args, return_type, flags, switches_digest()[0])
+        except NotRelocatable:
+            return []
+        return [instance for instance in reversed(named) if instance.result is not None and self._key_of(instance) == asked]
+
+    def _key_of(self, instance: Instance) -> str | None:
+        if id(instance) not in self._keys:
+            try:
+                flags = numba_facts.flags_digest(instance.flags)
+                key: str | None = _key(instance.dispatcher, instance.args, instance.return_type, flags, instance.config)
+            except NotRelocatable:
+                key = None
+            self._keys[id(instance)] = key
+        return self._keys[id(instance)]
+
+
+def _key(disp: Any, args: tuple[Any, ...], return_type: Any, flags: str, config: str) -> str:
+    explicit = None if return_type is None else encode_type(return_type)
+    return digest([method_tree(disp), encode_types(args), explicit, flags, config])
+
+
+def check(instance: Instance, disp: Any, args: tuple[Any, ...], image_holds: Callable[[Instance], bool]) -> Moved:
+    """Return which dispatchers take the place of those that *instance* was compiled with, if it may stand behind *disp*.
+
+    *image_holds* tells whether code that an image gave to a callee is still valid where it was put.
+
+    Raises
+    ------
+    Refused
+        If compiling for *disp* now would read anything else.
+    """
+    moved: Moved = {}
+    seen: set[tuple[int, int]] = set()
+    stack: list[tuple[Instance, Any, tuple[Any, ...] | None]] = [(instance, disp, args)]
+    while stack:
+        instance, disp, args_here = stack.pop()
+        func = instance.func if disp is None else disp.py_func
+        if (id(instance), id(func)) in seen:
+            continue
+        seen.add((id(instance), id(func)))
+        if instance.from_image is not None:
+            if not image_holds(instance):
+                raise Refused(Cause("callee", instance.qualname, "what its code was compiled with", "something else"))
+            continue
+        here = _reads(instance, func, args_here)
+        for name, content in instance.overload_sets.items():
+            if numba_facts.overload_set_digest(name) != content:
+                raise Refused(Cause("overload", name, "the overloads that were used", "others"))
+        for callee in instance.callees:
+            if is_unnamed(callee.instance):
+                stack.append((callee.instance, None, None))
+                continue
+            live = here.get(id(callee.dispatcher)) or _by_name(instance, callee.dispatcher)
+            if live is None or own_digest(live) != own_digest(callee.dispatcher):
+                raise Refused(Cause("callee", callee.instance.qualname, "the function it was compiled with", "another one"))
+            if live is not callee.dispatcher:
+                if callee.instance.from_image is not None:
+                    raise Refused(Cause("callee", callee.instance.qualname, "the function that an image serves", "another one"))
+                _require_no_other_code(live, callee.instance)
+                moved[id(func), id(callee.dispatcher)] = live
+            stack.append((callee.instance, live, None))
+    return moved
+
+
+def _reads(instance: Instance, func: Any, args: tuple[Any, ...] | None) -> dict[int, Any]:
+    """Compare what *instance* read with what *func* would read now; return live dispatchers by id of the old ones."""
+    live: dict[int, Any] = {}
+
+    def meet(old: Any, new: Any) -> None:
+        if live.setdefault(id(old), new) is not new:
+            raise Refused(Cause("callee", old.py_func.__qualname__, "one function under two names", "two functions"))
+
+    for read in instance.reads.values():
+        found = LiveRead(read, func, instance.addresses)
+        if not found.holds():
+            raise Refused(Cause(read.kind, read.name, found.before(), found.after()))
+        value = current_value(func, read)
+        if value is not ABSENT:
+            new = dict(_hashable(numba_facts.dispatchers_in_value(value)))
+            for steps, old in _hashable(numba_facts.dispatchers_in_value(read.value)):
+                meet(old, new.get(steps, old))
+    if args is not None:
+        for asked, compiled in zip(args, instance.args, strict=True):
+            new = dict(_hashable(numba_facts.dispatchers_in_type(asked)))
+            for steps, old in _hashable(numba_facts.dispatchers_in_type(compiled)):
+                meet(old, new.get(steps, old))
+    return live
+
+
+def _hashable(items: Any) -> list[tuple[tuple[Any, ...], Any]]:
+    return [(tuple(steps), disp) for steps, disp in items]
+
+
+def _by_name(caller: Instance, disp: Any) -> Any:
+    """Return the live dispatcher where no read leads to *disp*: it was passed in, belongs to a library, or has a public name."""
+    path = dispatcher_path(caller, disp)
+    if path is not None and path[0] == "absolute":
+        return numba_facts.live_dispatcher(numba_facts.absolute(path[1], path[2]))
+    return disp if path is not None or is_fixed_module(disp.py_func.__module__) or is_unnamed(caller) else None
+
+
+def _require_no_other_code(disp: Any, callee: Instance) -> None:
+    """Refuse if *disp* has code of its own for the same arguments: a caller compiled now would link that."""
+    wanted = [canonical(tree) for tree in encode_types(callee.args)]
+    for args, library in numba_facts.compiled_overloads(disp):
+        if library is not callee.result.library and [canonical(tree) for tree in encode_types(args)] == wanted:
+            raise Refused(Cause("callee", callee.qualname, "the code it was compiled with", "code of its own"))
+
+
+def place(instance: Instance, disp: Any, args: tuple[Any, ...]) -> Any:
+    """Put the code of *instance* behind *disp*; return the compile result that is there now."""
+    return_type = instance.result.signature.return_type
+    if tuple(instance.args) != args:
+        scope = {canonical(encode_type(arg)): arg for arg in numba_facts.nested_types(args)}
+        return_type = TypeDecoder(scope).decode(encode_type(return_type))
+    return put_behind(disp, instance.result, args, return_type)
+
+
+def find_again(
+    store: Store, disp: Any, args: tuple[Any, ...], return_type: Any, image_holds: Callable[[Instance], bool], *, put: bool
+) -> tuple[Any, Instance, Moved] | None:
+    """Return a compile result for this question from code that was compiled before, whose it is, and which dispatchers moved.
+
+    Without *put* the code is not put behind *disp*, and the result is None.
+    """
+    for instance in store.candidates(disp, args, return_type):
+        if any(reason in ("incoherent", "compiled_before_hooks") for reason, _ in instance.problems):
+            continue
+        try:
+            moved = check(instance, disp, args, image_holds)
+            cres = place(instance, disp, args) if put else None
+        except (Refused, NotRelocatable, LookupError):
+            continue
+        return cres, instance, moved
+    return None
