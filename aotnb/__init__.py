@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from aotnb.reports.asked import invalidations
     from aotnb.session import (
         activate,
         check,
         deactivate,
-        invalidations,
         is_active,
         last_trace,
         load,
@@ -52,6 +52,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # the session imports Numba; `import aotnb` alone must stay cheap
+    if name == "invalidations":
+        return importlib.import_module("aotnb.reports.asked").invalidations
     if name in __all__:
         return getattr(importlib.import_module("aotnb.session"), name)
     raise AttributeError(f"module 'aotnb' has no attribute {name!r}")

@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from aotnb.display.render import html_table, text_table
-from aotnb.reports import tables
+from aotnb.reports import changes, tables
 from aotnb.reports.explain import cure, sentence
 from aotnb.reports.frames import frame
 from aotnb.reports.tables import Table, TraceLike
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from aotnb.core.records import LoadReport, SaveReport, Status
+    from aotnb.reports.changes import Invalidations
 
 
 class Report:
@@ -135,6 +136,15 @@ def status_report(status: Status) -> Report:
     lines += ["not served:", *_reason_lines(Counter(miss.reason for miss in status.misses))]
     shown = ("function", "module", "signature", "reason", "detail")
     return Report(status, lines, lambda: tables.misses_table(status.misses), lambda table: _select(table, shown))
+
+
+def invalidations_report(rows: Invalidations) -> Report:
+    """Return what was invalidated, as a tree; all columns are in the frame."""
+    if not rows:
+        return Report(rows, ["nothing was invalidated so far"], lambda: changes.invalidations_table(rows))
+    spent, worlds = sum(row.seconds for row in rows), len({row.world for row in rows})
+    line = f"{_count(len(rows), 'specialization')} invalidated by {_count(worlds, 'change')}, {spent:.2f} s"
+    return Report(rows, [line, *changes.tree_lines(rows)], lambda: changes.invalidations_table(rows))
 
 
 def diff_report(a: TraceLike, b: TraceLike) -> Report:

@@ -18,6 +18,7 @@ from aotnb.building.link import LINKERS
 from aotnb.display import bundle
 from aotnb.display.progress import Display, Silent, Watched, for_stream
 from aotnb.errors import AotError
+from aotnb.reports.changes import Invalidations
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -149,6 +150,22 @@ class AotMagics(Magics):
         """Show the roots tables of a trace: the objects that the compiled code of each method refers to."""
         args = _parse(self.aot_roots, line)
         return bundle.roots_report(_trace(args.name), growth=args.growth)
+
+    @magic_arguments()
+    @argument("--off", action="store_true", help="Look no longer for redefinitions and rebindings in this notebook.")
+    @argument("--on", action="store_true", help="Look for them again.")
+    @no_var_expand
+    @line_magic
+    @one_sentence
+    def aot_invalidations(self, line: str) -> bundle.Report | None:
+        """Show which compiled code was invalidated by a redefinition or a rebinding, and by which; largest losses first."""
+        args = _parse(self.aot_invalidations, line)
+        if args.on and args.off:
+            raise UsageError("%aot_invalidations takes --on or --off, not both")
+        if args.on or args.off:
+            self.watcher.uninstall() if args.off else self.watcher.install(force=True)
+            return None
+        return bundle.invalidations_report(Invalidations(session.invalidations()))
 
     @magic_arguments()
     @argument("a", metavar="A", help="The earlier trace.")

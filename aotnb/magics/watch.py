@@ -127,9 +127,9 @@ class Watcher:
         self.checks = Checks()
         self.installed = False
 
-    def install(self) -> None:
-        """Begin to look for changes; ``AOTNB_WORLDS=0`` switches it off."""
-        if self.installed or os.environ.get("AOTNB_WORLDS", "1") == "0":
+    def install(self, *, force: bool = False) -> None:
+        """Begin to look for changes; ``AOTNB_WORLDS=0`` keeps it off unless *force* is given."""
+        if self.installed or (os.environ.get("AOTNB_WORLDS", "1") == "0" and not force):
             return
         self.installed = True
         setattr(builtins, CHECK, session.check_statement)

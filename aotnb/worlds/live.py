@@ -272,7 +272,8 @@ def _cause(live: LiveRead | OverloadRead, binding: Binding | None) -> Cause:
     value = live.find()
     if value is live.read.value and hasattr(value, "__array_interface__"):
         return Cause("array", live.name, live.before(), "changed in place")
-    return Cause(kind, live.name, live.before(), live.after())
+    before, after = live.before(), live.after()
+    return Cause(kind, live.name, before, f"{after} (redefined)" if after == before else after)
 
 
 def _leads_elsewhere(live: LiveRead | OverloadRead) -> bool:
