@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 import sys
 import weakref
+from collections import deque
 from collections.abc import Callable, Collection
 from functools import partial
+from operator import methodcaller
 from types import ModuleType
 from typing import Any
 
 from numba import _dynfunc
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.dispatcher import Dispatcher
+from numba.core.dispatcher import Dispatcher, _DispatcherBase
 from numba.core.registry import cpu_target
 from numba.core.typing import signature
 from numba.np.ufunc import ufuncbuilder
@@ -20,7 +22,10 @@ from numba.np.ufunc._internal import _DUFunc
 from numba.np.ufunc.dufunc import DUFunc
 from numba.np.ufunc.gufunc import GUFunc
 
+from aotnb.bridge import hooks
+
 compiler_lock = global_compiler_lock
+_retired: list[Any] = []  # threads may still run what was taken out
 Again = tuple[tuple[Any, ...], Callable[[], None]]
 
 
@@ -36,34 +41,42 @@ def arguments_of(disp: Any, libraries: Collection[Any]) -> set[tuple[Any, ...]]:
 
 
 def drop(disp: Any, code: Collection[tuple[Any, Any]], waiting: Collection[tuple[Any, ...]] = ()) -> list[Again]:
-    """Take code out of *disp*; its other signatures stay, and calls of them never find none.
+    """Take code out of *disp*; its other signatures stay, and a thread that calls meanwhile finds them.
 
     *code* is (library, the return type that was asked for or None) of what goes. *waiting* are argument types whose code is
     known but not in the C table yet; they stay so. A dispatcher that may not compile any more (explicit signatures), and
     the kernel of a ufunc, would have no code then. For those the return value says what to call, once all that is invalid
     has been taken out everywhere, to compile anew as the decorator did: (argument types, function without arguments).
-
-    The C table can only be cleared as a whole. A thread that calls meanwhile finds it empty, asks for a compilation, waits
-    for the compiler lock, which is held here, and then finds the survivor in ``overloads``.
+    Until then such a dispatcher answers Python, but not the compiler, with what it had.
     """
     with global_compiler_lock:
         asked = {id(library): return_type for library, return_type in code}
         gone = [cres for cres in disp.overloads.values() if id(cres.library) in asked]
+        if not gone:
+            return []
+        _retired.append(gone)
         questions = [(tuple(cres.signature.args), asked[id(cres.library)]) for cres in gone]
-        if not isinstance(disp, Dispatcher):
+        if not isinstance(disp, _DispatcherBase):
             return [again for ufunc in ufuncs_over(disp) for again in _without_loops(disp, ufunc, gone, questions)]
-        may_compile = disp._can_compile
-        if gone and not may_compile:
-            disp.disable_compile(False)
-        survivors = [cres for cres in disp.overloads.values() if not any(cres is other for other in gone)]
-        disp._reset_overloads()
-        for cres in survivors:
-            args = tuple(cres.signature.args)
-            if args in waiting:
-                disp.overloads[args] = cres
-            else:
-                disp.add_overload(cres)
-        return [] if may_compile else [(args, partial(_compile_again, disp, args, asked_for)) for args, asked_for in questions]
+        for args, _ in questions:
+            del disp.overloads[args]
+        if disp._can_compile:
+            _renew_table(disp, waiting)
+            return []
+        return [(args, partial(_compile_again, disp, args, asked_for)) for args, asked_for in questions]
+
+
+def _renew_table(disp: Any, waiting: Collection[tuple[Any, ...]] = ()) -> None:
+    """Make the C table of a dispatcher hold what ``overloads`` holds, in one step.
+
+    The table can only be cleared as a whole. No other thread runs in between, since no bytecode is evaluated: ``map`` and
+    ``deque`` call the C functions one after the other.
+    """
+    calls = [disp._clear]
+    for args, cres in disp.overloads.items():
+        if args not in waiting:
+            calls.append(partial(disp._insert, [arg._code for arg in args], cres.entry_point, cres.objectmode))
+    deque(map(methodcaller("__call__"), calls), maxlen=0)
 
 
 def _question(args: tuple[Any, ...], return_type: Any) -> Any:
@@ -71,11 +84,18 @@ def _question(args: tuple[Any, ...], return_type: Any) -> Any:
 
 
 def _compile_again(disp: Any, args: tuple[Any, ...], return_type: Any) -> None:
-    disp.disable_compile(False)
+    # not by Dispatcher.compile: it would have to be allowed for a while, and then calls that need a conversion would
+    # ask for a compilation of their own
+    def compile_() -> Any:
+        with disp._compiling_counter:
+            cres = disp._compiler.compile(args, return_type)
+        disp.add_overload(cres)
+        return cres.entry_point
+
     try:
-        disp.compile(_question(args, return_type))
+        hooks.renew(disp, _question(args, return_type), compile_)
     finally:
-        disp.disable_compile(True)
+        _renew_table(disp)
 
 
 def _without_loops(kernel: Any, ufunc: Any, gone: list[Any], questions: list[tuple[Any, Any]]) -> list[Again]:
@@ -145,7 +165,7 @@ def kernel_of(value: Any) -> Any:
 
 def is_replaceable(kernel: Any) -> bool:
     """Return whether code of *kernel* can be taken out of everything that uses it: not out of a plain NumPy ufunc."""
-    return isinstance(kernel, Dispatcher) or bool(ufuncs_over(kernel))
+    return isinstance(kernel, _DispatcherBase) or bool(ufuncs_over(kernel))
 
 
 def put_behind(disp: Any, cres: Any, args: tuple[Any, ...], return_type: Any) -> Any:

@@ -21,6 +21,7 @@ class Observer(Protocol):
     """What the layer above answers. All calls come with Numba's global compiler lock held."""
 
     def dispatch(self, disp: Any, sig: Any, compile_: Callable[[], Any]) -> Any: ...
+    def renew(self, disp: Any, sig: Any, compile_: Callable[[], Any]) -> Any: ...
     def ufunc_dispatch(self, disp: Any, sig: Any, flags: Any, compile_: Callable[[], Any]) -> Any: ...
     def wrapper(self, kind: str, cres: Any, extra: Any, build: Callable[[], Any]) -> Any: ...
     def compile_started(self, state: Any) -> Any: ...
@@ -72,6 +73,15 @@ def uninstall() -> None:
             owner, name, original = _originals.pop()
             setattr(owner, name, original)
         _observer = None
+
+
+def renew(disp: Any, sig: Any, compile_: Callable[[], Any]) -> None:
+    """Ask for code of a dispatcher that may not compile by itself any more; *compile_* is the way to the compiler."""
+    with global_compiler_lock:
+        if _observer is None:
+            compile_()
+        else:
+            _observer.renew(disp, sig, compile_)
 
 
 def _dispatcher_compile(original: Any) -> Any:

@@ -69,6 +69,14 @@ class Recorder:
             return existing.entry_point
         if not disp._can_compile:
             return compile_()
+        return self._answer(disp, args, return_type, compile_)
+
+    def renew(self, disp: Any, sig: Any, compile_: Callable[[], Any]) -> Any:
+        """Answer a question of our own for a dispatcher that may not compile any more."""
+        return self._answer(disp, *numba_facts.normalize(sig), compile_)
+
+    def _answer(self, disp: Any, args: tuple[Any, ...], return_type: Any, compile_: Callable[[], Any]) -> Any:
+        """Find code that is not in the dispatcher: compiled before, in an image, or by the compiler now."""
         template = self._template_for(disp)
         if self.find_again is not None and template is None:
             known = self.find_again(disp, args, return_type)

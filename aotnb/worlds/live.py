@@ -26,6 +26,7 @@ from aotnb.worlds.reuse import Refused, Store, check, find_again
 Suspects = dict[CodeNode, list[tuple[LiveRead | OverloadRead, Binding | None]]]
 
 _KINDS = {"free": "closure"}
+_MANY = 256
 ARRAY_BUDGET = 16 * 2**20  # bytes of arrays whose content is compared between the statements of a cell, too
 
 
@@ -70,6 +71,8 @@ class Worlds:
                 self.expected = instance
             return None
         self._placements.placed(instance, disp, moved)
+        if len(self._dead) > _MANY:  # a script that never checks must not gather what a library builds afresh on every call
+            self._bury()
         return cres
 
     def watched_names(self) -> frozenset[str]:
@@ -92,6 +95,9 @@ class Worlds:
         if self.recorder.is_compiling():
             return []  # this thread is inside the compiler: what it compiles is not finished
         started = time.perf_counter()
+        if len(self._dead) > _MANY:
+            with compiler_lock:
+                self._bury()
         contents = not between_statements or self.bindings.array_bytes <= ARRAY_BUDGET
         changed = self.bindings.changed(contents=contents)
         registered = overloads.registered()
@@ -185,10 +191,13 @@ class Worlds:
 
     def _bury(self) -> None:
         """Forget code whose dispatcher has died, unless other code links it."""
+        gone: set[CodeNode] = set()
         while self._dead:
             node = self._dead.popleft()
-            for gone in self.table.release(node, lambda other: other.payload.live_dispatcher() is not None):
-                self.bindings.forget(gone)
+            gone.update(self.table.release(node, lambda other: other.payload.live_dispatcher() is not None))
+        for node in gone:
+            self.bindings.forget(node)
+        self._fresh = [node for node in self._fresh if node not in gone]
 
     def _forget(self, node: CodeNode) -> None:
         self.table.remove(node)
