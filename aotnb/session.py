@@ -13,6 +13,7 @@ from aotnb.bridge import compat, hooks
 from aotnb.building.pipeline import build
 from aotnb.building.plan import Planner, first_problem
 from aotnb.core.records import Compilation, Invalidation, LoadReport, Miss, SaveReport, Served, Status
+from aotnb.core.roots import RootsRegistry
 from aotnb.errors import TraceError, VerifyMismatch
 from aotnb.image.model import CodeInstance
 from aotnb.image.reader import ImageReader
@@ -28,8 +29,9 @@ class _Session:
     """The recorder and the resolver of this process, from :func:`activate` on."""
 
     def __init__(self) -> None:
+        self.roots = RootsRegistry()
         self.recorder = Recorder()
-        self.resolver = Resolver()
+        self.resolver = Resolver(self.roots)
         self.recorder.answer = self.resolver.answer
         self.recorder.answer_wrapper = self.resolver.answer_wrapper
         self.resolver.is_nested = self.recorder.is_compiling

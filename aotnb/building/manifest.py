@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from aotnb.core.digest import canonical, digest
-from aotnb.core.roots import RootsTable
-from aotnb.image.model import CodeInstance, Library, Manifest, method_key
+from aotnb.core.roots import RootReference, RootsTable
+from aotnb.errors import NotRelocatable
+from aotnb.image.model import CodeInstance, Library, Manifest, method_key, spelled_roots, stored
 from aotnb.image.reader import ImageReader
 
 SELF_KEY = "self"  # stands for the id of the image that is being made
@@ -26,7 +28,9 @@ class ManifestBuilder:
         self._imported: dict[tuple[str, int], int] = {}
 
     def root(self, method: str, tree: Any) -> int:
-        """Return the index of the root *tree* in the table of *method*."""
+        """Return the index of the root *tree* in the table of *method*; one of unknown origin is refused."""
+        if tree[0] == "unknown":
+            raise NotRelocatable(f"root of unknown origin: {tree[1]}")
         reference, _ = self._tables.setdefault(method, RootsTable()).add(tree, SELF_KEY)
         return reference.index
 
@@ -98,18 +102,13 @@ class ManifestBuilder:
                 library.slots[slot] = [kind, here, index]
             self._import_libraries(image, uses)
 
-    def roots_of(self, method: str) -> list[Any]:
-        """Return the roots of a method in order of their index."""
-        table = self._tables.get(method)
-        return [] if table is None else table.owned(SELF_KEY)
-
     def finish(self, process: dict[str, Any], cpu: str, features: str, dropped: list[dict[str, str]]) -> Manifest:
         """Return the manifest, in an order that does not depend on the order of compilation."""
         order = sorted(self._reachable(), key=lambda index: (self.instances[index].id, index))
         position = {old: new for new, old in enumerate(order)}
         names = sorted(self._names)
         renamed = {self._names[text]: new for new, text in enumerate(names)}
-        tables, moved = self._sorted_tables()
+        tables, moved = self._sorted_tables(order)
         for instance in (self.instances[index] for index in order):
             roots = moved.get(method_key(instance), {})
             instance.args = [roots[i] for i in instance.args]
@@ -147,15 +146,48 @@ class ManifestBuilder:
                 stack.extend(callee for callee, _ in self.instances[index].callees)
         return seen
 
-    def _sorted_tables(self) -> tuple[dict[str, list[Any]], dict[str, dict[int, int]]]:
-        """Order the roots of each method by content, so that the bytes of the image do not tell the order of compilation."""
+    def _sorted_tables(self, kept: list[int]) -> tuple[dict[str, list[Any]], dict[str, dict[int, int]]]:
+        """Return the roots that the *kept* instances refer to, by method, and where each index has moved to.
+
+        They are ordered by content, so that the bytes of the image do not tell the order of compilation.
+        """
+        used: dict[str, dict[str, Any]] = {}
+        origin: dict[str, dict[int, str]] = {}
+
+        def use(method: str, index: int) -> None:
+            if index not in origin.setdefault(method, {}):
+                tree = self._tables[method].resolve(RootReference(SELF_KEY, index))
+                origin[method][index] = text = canonical(tree)
+                used.setdefault(method, {})[text] = tree
+
+        for instance in (self.instances[index] for index in kept):
+            method = method_key(instance)
+            for index in (*instance.args, *instance.consts, instance.return_type, instance.explicit_return):
+                if index is not None:
+                    use(method, index)
+            used.setdefault(method, {}).update((canonical(tree), tree) for tree in spelled_roots(instance))
+        for library in self.libraries.values():
+            for _, owner, root in library.slots.values():
+                if root >= 0:
+                    use(method_key(self.instances[owner]), root)
         tables, moved = {}, {}
-        for method in sorted(self._tables):
-            trees = self.roots_of(method)
-            order = sorted(range(len(trees)), key=lambda i: canonical(trees[i]))
-            tables[method] = [trees[i] for i in order]
-            moved[method] = {old: new for new, old in enumerate(order)}
+        for method in sorted(used):
+            texts = sorted(used[method])
+            position = {text: number for number, text in enumerate(texts)}
+            tables[method] = [used[method][text] for text in texts]
+            moved[method] = {old: position[text] for old, text in origin.get(method, {}).items()}
         return tables, moved
+
+
+def stored_instances(manifest: Manifest) -> Iterator[dict[str, Any]]:
+    """Yield what the file holds of each instance of a finished manifest."""
+    positions: dict[str, dict[str, int]] = {}
+    for instance in manifest.instances:
+        method = method_key(instance)
+        if method not in positions:
+            positions[method] = {canonical(tree): number for number, tree in enumerate(manifest.methods.get(method, ()))}
+        known = positions[method]
+        yield stored(instance, lambda tree, known=known: known[canonical(tree)])  # type: ignore[misc]
 
 
 def _wrapper_libraries(instance: CodeInstance) -> list[str]:

@@ -22,13 +22,14 @@ from aotnb.bridge.codegen import (
 from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.symbols import in_process, is_helper
 from aotnb.building.link import choose, link_with
+from aotnb.building.manifest import stored_instances
 from aotnb.building.plan import Plan, Planner
 from aotnb.building.units import closure, entry_symbols, library_of, plan_units
 from aotnb.core.digest import digest
 from aotnb.core.records import SaveReport
 from aotnb.errors import BuildError
 from aotnb.image.format import dump_json, publish
-from aotnb.image.model import Library, to_tree
+from aotnb.image.model import Library
 from aotnb.image.reader import ImageReader
 from aotnb.image.trust import user_key
 from aotnb.tracing.instance import Instance
@@ -150,8 +151,8 @@ def _parts(plan: Plan, objects: list[UnitObject], table: list[str], native: byte
     by_method: dict[str, list[int]] = {}
     entry_slots: dict[str, list[int]] = {}
     bodies, places = b"", []
-    for number, instance in enumerate(manifest.instances):
-        data = dump_json(to_tree(instance))
+    for number, (instance, tree) in enumerate(zip(manifest.instances, stored_instances(manifest), strict=True)):
+        data = dump_json(tree)
         places.append([len(bodies), len(data)])
         bodies += data
         if instance.entry:
@@ -187,7 +188,9 @@ def _parts(plan: Plan, objects: list[UnitObject], table: list[str], native: byte
         "switches": manifest.switches,
         "dropped": manifest.dropped,
     }
-    image_id = digest([manifest.process, manifest.features, [i.id for i in manifest.instances], sorted(libraries)])
+    # the tables belong to the id: one key, one list of roots
+    instances = [instance.id for instance in manifest.instances]
+    image_id = digest([manifest.process, manifest.features, instances, sorted(libraries), manifest.methods])
     index["image_id"] = image_id
     parts = {
         "native": native,

@@ -1,17 +1,21 @@
-"""What an image holds, as plain data that turns into JSON and back. Imports nothing but the standard library.
+"""What an image holds, as plain data that turns into JSON and back. Imports core only.
 
-Roots are stored per method, once; a code instance holds the *index* of each of its roots in the table of its method. The
-key that completes the reference is the id of the image, so it is not repeated.
+Roots are stored per method, once. In the file a code instance holds only the *index* of each of its roots in the table of
+its method: types, constants, edges, the paths to its callees. The key that completes each reference is the id of the image, so
+it is not repeated. In memory edges and paths are spelled out.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from aotnb.core.roots import UnresolvedRoot
 
 Tree = Any
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(slots=True)
@@ -88,13 +92,71 @@ def method_key(instance: CodeInstance) -> str:
     return f"{instance.module}:{instance.qualname}:{instance.method}"
 
 
-def to_tree(record: Any) -> Tree:
-    """Return a dataclass as nested dictionaries and lists."""
-    return asdict(record)
+def edge_root(edge: Edge) -> Tree:
+    """Return the root that stands for *edge*."""
+    return ["edge", edge.kind, edge.where, edge.name, edge.digest, edge.summary]
 
 
-def instance_from(tree: dict[str, Any]) -> CodeInstance:
-    """Rebuild a code instance from its tree."""
+def path_root(path: Tree) -> Tree:
+    """Return the root that stands for the way to the live function of a callee."""
+    return ["path", *path]
+
+
+def wrapper_root(detail: Tree) -> Tree:
+    """Return the root that stands for the types or dimensions of the loop around a kernel."""
+    return ["wrapper", detail]
+
+
+def spelled_roots(instance: CodeInstance) -> Iterator[Tree]:
+    """Yield the roots of what an instance spells out in memory."""
+    for edge in instance.edges:
+        yield edge_root(edge)
+    for _, path in instance.callees:
+        if path is not None:
+            yield path_root(path)
+    for detail in (instance.extra or {}).values():
+        yield wrapper_root(detail)
+
+
+def stored(instance: CodeInstance, place: Callable[[Tree], int]) -> dict[str, Any]:
+    """Return what the file holds of an instance; *place* gives the index of a root."""
+    tree = asdict(instance)
+    tree["edges"] = [place(edge_root(edge)) for edge in instance.edges]
+    tree["callees"] = [[callee, None if path is None else place(path_root(path))] for callee, path in instance.callees]
+    if instance.extra is not None:
+        tree["extra"] = {kind: place(wrapper_root(detail)) for kind, detail in instance.extra.items()}
+    return tree
+
+
+def instance_from(tree: dict[str, Any], resolve: Callable[[int], Tree]) -> CodeInstance:
+    """Rebuild a code instance; *resolve* gives the root of an index, or raises :class:`UnresolvedRoot`."""
     tree = dict(tree)
-    tree["edges"] = [Edge(**edge) for edge in tree["edges"]]
-    return CodeInstance(**{f.name: tree[f.name] for f in fields(CodeInstance)})
+
+    def root(index: int, tag: str) -> Tree:
+        found = resolve(index)
+        if found[0] != tag:
+            raise UnresolvedRoot(f"root {index} is of kind {found[0]}, not {tag}")
+        return found[1:]
+
+    tree["edges"] = [Edge(*root(index, "edge")) for index in tree["edges"]]
+    tree["callees"] = [[callee, None if path is None else root(path, "path")] for callee, path in tree["callees"]]
+    if tree["extra"] is not None:
+        tree["extra"] = {kind: root(index, "wrapper")[0] for kind, index in tree["extra"].items()}
+    return CodeInstance(**tree)
+
+
+def references(tree: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """Yield (role, index) of every root that a stored instance refers to, slots aside."""
+    for index in tree["args"]:
+        yield "argument", index
+    for role, name in (("return type", "return_type"), ("return type", "explicit_return")):
+        if tree[name] is not None:
+            yield role, tree[name]
+    for role, name in (("constant", "consts"), ("edge", "edges")):
+        for index in tree[name]:
+            yield role, index
+    for _, index in tree["callees"]:
+        if index is not None:
+            yield "path", index
+    for index in (tree["extra"] or {}).values():
+        yield "wrapper", index

@@ -6,28 +6,43 @@ import json
 from pathlib import Path
 from typing import Any
 
+from aotnb.core.roots import RootReference, RootsRegistry, UnresolvedRoot
 from aotnb.errors import AotError, ImageRejected
 from aotnb.image.format import PARTS, ImageFile
-from aotnb.image.model import FORMAT_VERSION, CodeInstance, instance_from, method_key
+from aotnb.image.model import FORMAT_VERSION, CodeInstance, instance_from, method_key, references
 from aotnb.image.trust import user_key
 
 
 class ImageReader:
-    """Typed access to the parts of an image; each part is decoded when it is first asked for."""
+    """Typed access to the parts of an image; each part is decoded when it is first asked for.
 
-    def __init__(self, path: str | Path) -> None:
+    Roots are looked up by (image id, index) in *registry*, to which the image adds its block of a method when that method
+    is first needed. The loader gives the registry of the process; without one the image has its own.
+    """
+
+    def __init__(self, path: str | Path, registry: RootsRegistry | None = None) -> None:
         self.file = ImageFile(Path(path))
         self.index: dict[str, Any] = json.loads(bytes(self.file.part("index")))
         self.image_id: str = self.index["image_id"]
+        self.registry = RootsRegistry() if registry is None else registry
         self._instances: dict[int, CodeInstance] = {}
-        self._roots: dict[str, list[Any]] = {}
+
+    def stored(self, number: int) -> dict[str, Any]:
+        """Return code instance *number* as the file holds it: with indexes in the place of roots."""
+        offset, length = self.index["instances"][number]
+        tree: dict[str, Any] = json.loads(str(self.file.part("instances")[offset : offset + length], "ascii"))
+        return tree
 
     def instance(self, number: int) -> CodeInstance:
-        """Return code instance *number*."""
+        """Return code instance *number*; one that refers to a root which its method does not have is refused."""
         found = self._instances.get(number)
         if found is None:
-            offset, length = self.index["instances"][number]
-            found = instance_from(json.loads(bytes(self.file.part("instances")[offset : offset + length])))
+            tree = self.stored(number)
+            method = f"{tree['module']}:{tree['qualname']}:{tree['method']}"
+            try:
+                found = instance_from(tree, lambda index: self.method_root(method, index))
+            except UnresolvedRoot as error:
+                raise self._wrong(method, error) from None
             self._instances[number] = found
         return found
 
@@ -36,17 +51,27 @@ class ImageReader:
 
     def root(self, instance: CodeInstance, index: int) -> Any:
         """Return root *index* of the method of *instance*; a reference that the table cannot satisfy is refused."""
-        method = method_key(instance)
-        table = self._roots.get(method)
-        if table is None:
-            place = self.index["roots"].get(method)
-            table = [] if place is None else json.loads(bytes(self.file.part("roots")[place[0] : place[0] + place[1]]))
-            self._roots[method] = table
-        if not 0 <= index < len(table):
-            raise ImageRejected(
-                "malformed", f"{self.file.path} refers to root {index} of {instance.qualname}, which it does not hold"
-            )
-        return table[index]
+        return self.method_root(method_key(instance), index)
+
+    def method_root(self, method: str, index: int) -> Any:
+        """Return root *index* of *method*."""
+        self.registry.add_block(method, self.image_id, lambda: self.method_roots(method))
+        try:
+            return self.registry.resolve(method, RootReference(self.image_id, index))
+        except UnresolvedRoot as error:
+            raise self._wrong(method, error) from None
+
+    def _wrong(self, method: str, error: UnresolvedRoot) -> ImageRejected:
+        name = method.rpartition(":")[0].replace(":", ".")
+        return ImageRejected("malformed", f"{self.file.path} holds a wrong reference in {name}: {error}")
+
+    def method_roots(self, method: str) -> list[Any]:
+        """Return the roots that the image stores for *method*, in the order of their indexes."""
+        place = self.index["roots"].get(method)
+        if place is None:
+            return []
+        trees: list[Any] = json.loads(str(self.file.part("roots")[place[0] : place[0] + place[1]], "ascii"))
+        return trees
 
     def library_text(self, name: str) -> str:
         """Return the raw IR of a library."""
@@ -88,6 +113,7 @@ def describe(path: str | Path) -> dict[str, Any]:
 
 def _entry(reader: ImageReader, number: int) -> dict[str, Any]:
     instance = reader.instance(number)
+    roots = {index for _, index in references(reader.stored(number))}
     edges = [{"kind": e.kind, "where": e.where, "name": e.name, "digest": e.digest, "summary": e.summary} for e in instance.edges]
     return {
         "function": instance.qualname,
@@ -98,7 +124,7 @@ def _entry(reader: ImageReader, number: int) -> dict[str, Any]:
         "id": instance.id,
         "outcome": "asks for literals" if instance.literals is not None else "code",
         "parallel": instance.parallel,
-        "roots": len(set(instance.args) | set(instance.consts) | {instance.return_type}),
+        "roots": len(roots),
         "edges": edges,
         "callees": len(instance.callees),
     }
@@ -123,7 +149,7 @@ def verify(path: str | Path) -> list[str]:
             problems.append(f"{path} was not made by this user; run `aotnb trust {path}` if you trust its maker")
         for number in range(len(reader)):
             instance = reader.instance(number)
-            for root in (*instance.args, *instance.consts):
+            for _, root in references(reader.stored(number)):
                 reader.root(instance, root)
             problems.extend(
                 f"instance {number} refers to a missing callee" for c, _ in instance.callees if not 0 <= c < len(reader)

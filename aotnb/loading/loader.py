@@ -20,6 +20,7 @@ from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
 from aotnb.bridge.values import decode_value, live_ids
 from aotnb.core.digest import canonical, digest
 from aotnb.core.records import LoadReport, Miss, Served
+from aotnb.core.roots import RootsRegistry
 from aotnb.errors import ImageRejected, NotRelocatable
 from aotnb.image.model import CodeInstance
 from aotnb.image.reader import ImageReader
@@ -32,9 +33,9 @@ _HELPER_SLOT = stub_slot("")
 class LoadedImage:
     """An image whose native code is mapped; slots are filled when an entry that reads them is first used."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, roots: RootsRegistry) -> None:
         started = time.perf_counter()
-        self.reader = ImageReader(path)
+        self.reader = ImageReader(path, roots)
         _check_fit(self.reader)
         index = self.reader.index
         self.names: list[str] = index["table"]
@@ -221,7 +222,8 @@ def _live_address(tree: Any, instance: CodeInstance, func: Any, verdict: Verdict
 class Resolver:
     """Answers the recorder's questions from the loaded images, and says why where it cannot."""
 
-    def __init__(self) -> None:
+    def __init__(self, roots: RootsRegistry) -> None:
+        self.roots = roots
         self.images: list[LoadedImage] = []
         self.served: list[Served] = []
         self.misses: list[Miss] = []
@@ -239,7 +241,7 @@ class Resolver:
                 self.images.remove(image)
                 self.images.append(image)
                 return image.report
-        image = LoadedImage(path)
+        image = LoadedImage(path, self.roots)
         self.images.append(image)
         return image.report
 
@@ -264,6 +266,9 @@ class Resolver:
                 served = self._install(image, number, verdict, disp, args)
             except (NotRelocatable, LookupError) as error:
                 nearest = ("not_relocatable", str(error))
+                continue
+            except ImageRejected as error:  # this entry refers to something that the image does not hold
+                nearest = (error.reason, str(error))
                 continue
             seconds = time.perf_counter() - started
             self._note(Served, disp, args, image.reader.image_id, seconds * 1000)

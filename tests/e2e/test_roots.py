@@ -1,0 +1,145 @@
+"""Roots of images in real processes: one table for each method, references that lead nowhere, and what has no origin."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from harness import clean_environment
+
+from aotnb.image.model import references
+from aotnb.image.reader import ImageReader, verify
+
+LIB = """
+from numba import njit
+
+K = 3
+SCALE = 2.5
+
+@njit
+def helper(x):
+    return x * K
+
+@njit
+def f(x):
+    return helper(x) * SCALE + K
+
+@njit
+def other(x):
+    return x - K
+"""
+
+PRELUDE = """
+import json, sys
+import aotnb
+
+def report(**values):
+    with open("report.json", "w") as file:
+        json.dump(values, file)
+
+def use():
+    import lib
+    return [lib.f(2), lib.f(2.5), lib.f(1j).real, lib.other(5)]
+"""
+
+SAVE = """
+with aotnb.trace():
+    answers = use()
+aotnb.save("image.aot")
+report(answers=answers)
+"""
+
+LOAD = """
+aotnb.load("image.aot")
+answers = use()
+status = aotnb.status()
+report(answers=answers, served=[s.function + s.signature for s in status.served], misses=[[m.function + m.signature, m.reason]
+    for m in status.misses], again=use())
+"""
+
+
+def start(folder: Path, script: str) -> dict[str, Any]:
+    (folder / "lib.py").write_text(LIB)
+    (folder / "script.py").write_text(PRELUDE + dedent(script))
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=folder, env=clean_environment(folder), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads((folder / "report.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[float]]:
+    """A folder with an image, and what the functions in it returned."""
+    folder = tmp_path_factory.mktemp("made")
+    return folder, start(folder, SAVE)["answers"]
+
+
+def test_specializations_share_the_roots_of_their_method(made: tuple[Path, list[float]]) -> None:
+    reader = ImageReader(made[0] / "image.aot")
+    stored = [reader.stored(number) for number in range(len(reader)) if reader.instance(number).qualname == "f"]
+    assert len(stored) == 3
+    shared = set.intersection(*({index for role, index in references(tree) if role == "edge"} for tree in stored))
+    method = f"lib:f:{stored[0]['method']}"
+    assert {tuple(reader.method_root(method, index)[1:4]) for index in shared} >= {
+        ("global", "own", "K"),
+        ("global", "own", "SCALE"),
+        ("global", "own", "helper"),
+    }
+    trees = reader.method_roots(method)
+    assert len({json.dumps(tree) for tree in trees}) == len(trees)
+    ours = {number for number in range(len(reader)) if reader.instance(number).qualname == "f"}
+    slots = {root for _, _, _, slots in reader.index["code"].values() for _, owner, root in slots.values() if owner in ours}
+    assert {index for tree in stored for _, index in references(tree)} | slots - {-1} == set(range(len(trees)))
+
+
+def corrupt(signature: str, role: str, index: int) -> str:
+    """Return a script that gives the first reference of *role* in an entry of ``f`` another index, under good checksums."""
+    return f"""
+    import json
+    from pathlib import Path
+    from aotnb.image.format import ImageFile, PARTS, dump_json, publish
+    from aotnb.image.trust import user_key
+    file = ImageFile(Path("image.aot"))
+    parts = {{name: bytes(file.part(name)) for name in PARTS}}
+    listing, bodies, places = json.loads(parts["index"]), b"", []
+    for offset, length in listing["instances"]:
+        tree = json.loads(parts["instances"][offset : offset + length])
+        if tree["qualname"] == "f" and tree["signature"].startswith({signature!r}):
+            if {role!r} == "callees":
+                tree["callees"][0][1] = {index}
+            elif {role!r} == "return_type":
+                tree["return_type"] = {index}
+            else:
+                tree[{role!r}][0] = {index}
+        data = dump_json(tree)
+        places.append([len(bodies), len(data)])
+        bodies += data
+    listing["instances"] = places
+    publish(Path("image.aot"), parts | {{"index": dump_json(listing), "instances": bodies}}, user_key())
+    """
+
+
+@pytest.mark.parametrize(("role", "index"), [("edges", 99), ("edges", -1), ("callees", 99), ("return_type", 99), ("edges", 0)])
+def test_a_reference_that_leads_nowhere_costs_one_entry(
+    made: tuple[Path, list[float]], tmp_path: Path, role: str, index: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("image.aot", "home"):
+        subprocess.run(["cp", "-r", made[0] / name, tmp_path], check=True)
+    if index == 0:  # a root that is there, but is no edge
+        reader = ImageReader(tmp_path / "image.aot")
+        first = next(i for i in (reader.stored(n) for n in range(len(reader))) if i["qualname"] == "f")
+        trees = reader.method_roots(f"lib:f:{first['method']}")
+        index = next(number for number, tree in enumerate(trees) if tree[0] != "edge")
+    start(tmp_path, corrupt("(float64)", role, index) + "\n    report()")
+    monkeypatch.setenv("AOTNB_HOME", str(tmp_path / "home"))
+    assert any("wrong reference" in problem or "root" in problem for problem in verify(tmp_path / "image.aot"))
+    found = start(tmp_path, LOAD)
+    assert found["answers"] == found["again"] == made[1]
+    assert found["misses"] == [["f(float64)", "malformed"]]
+    assert found["served"] == ["f(int64)", "f(complex128)", "other(int64)"]
