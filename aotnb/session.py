@@ -350,8 +350,7 @@ def begin_cell() -> None:
 def track(automatic: bool) -> None:
     """Look for changes before each compilation that Python asks for, or no longer."""
     session = _active()
-    session.worlds.automatic = automatic
-    session.recorder.before_question = session.worlds.check if automatic else None
+    session.recorder.before_question = session.worlds.before_question if automatic else None
 
 
 def world() -> int:

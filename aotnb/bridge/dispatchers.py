@@ -29,6 +29,12 @@ _retired: list[Any] = []  # threads may still run what was taken out
 Again = tuple[tuple[Any, ...], Callable[[], None]]
 
 
+def forget_failures(dispatchers: Collection[Any]) -> None:
+    """Let the compiler try again what has failed: Numba remembers the error of each signature for good."""
+    for disp in dispatchers:
+        getattr(getattr(disp, "_compiler", None), "_failed_cache", {}).clear()
+
+
 def holds(disp: Any, library: Any) -> bool:
     """Return whether *disp* answers some call with the code in *library*."""
     return any(cres.library is library for cres in list(disp.overloads.values()))

@@ -31,6 +31,8 @@ def array_content(value: Any) -> tuple[bytes, ...] | None:
 
 def needs_identity(value: Any) -> bool:
     """Return whether code that was compiled with *value* is bound to this very object: classes, enum members, big arrays."""
+    if type(value) is tuple:
+        return any(needs_identity(item) for item in value)
     if isinstance(value, FunctionType | Dispatcher | ModuleType):
         return False
     return bool(live_ids(value))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,9 @@ class Recorder:
         self.find_again: Callable[[Any, tuple[Any, ...], Any], Any] | None = None  # code that was compiled before
         self.before_question: Callable[[], Any] | None = None  # the compiler is about to be asked by Python
         self.new_code: list[tuple[Instance, Any]] = []  # code and its dispatcher, since somebody last took this list
+        self.failed: weakref.WeakSet[Any] = (
+            weakref.WeakSet()
+        )  # dispatchers for which a compilation raised, since somebody last took this list
         self.after_compile: Callable[[Instance], None] | None = None  # set under AOTNB_VERIFY
         self.use_disk_cache = False
         self.recording = True
@@ -129,6 +133,9 @@ class Recorder:
             if request.instance is not None and not self._frames:
                 request.instance.literals = frozenset(error.requested_args)
                 request.instance.python_called = True
+            raise
+        except Exception:
+            self.failed.add(request.dispatcher)
             raise
         finally:
             self._requests.pop()

@@ -50,10 +50,11 @@ class Binding:
 class LiveRead:
     """A read of one code node: what was found when it was compiled, and how to find it again."""
 
-    __slots__ = ("addresses", "find", "kind", "name", "read")
+    __slots__ = ("addresses", "find", "kind", "name", "read", "title")
 
     def __init__(self, read: Read, func: FunctionType | None, addresses: Iterable[int] = ()) -> None:
         self.read, self.kind, self.name = read, read.kind, read.name
+        self.title = f"{read.module}.{read.name}" if read.kind == "attribute" else read.name
         self.find = functools.partial(current_value, func, read)
         # objects whose address is part of the code; that of a function is compiled in where it is mentioned, and not used
         self.addresses = frozenset(() if numba_facts.live_dispatcher(read.value) is not None else addresses)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 import weakref
 from collections import deque
@@ -12,7 +11,7 @@ from typing import Any
 
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge import overloads
-from aotnb.bridge.dispatchers import arguments_of, compiler_lock, drop, holds, is_replaceable, kernel_of
+from aotnb.bridge.dispatchers import arguments_of, compiler_lock, drop, forget_failures, holds, is_replaceable, kernel_of
 from aotnb.core.records import Invalidation
 from aotnb.core.worlds import Cause, CodeNode, MethodTable, Victim
 from aotnb.errors import AotWarning, NotRelocatable
@@ -40,7 +39,6 @@ class Worlds:
         self.bindings = Bindings()
         self.log: list[Invalidation] = []
         self.ended: list[CodeNode] = []  # nodes that were invalidated, oldest first
-        self.automatic = False  # look whenever the compiler is asked
         self._placements = Placements(self.table, self._added, recorder.owner_of)
         self._store = Store(recorder.instances)
         self._fresh: list[CodeNode] = []
@@ -48,7 +46,6 @@ class Worlds:
         self._attributes = overloads.attribute_names()
         self._registered = overloads.registered()
         self._cell_began = self._registered
-        self.last_check = 0.0  # seconds
         self.verifying = False  # AOTNB_VERIFY: find code again, let the compiler run all the same, compare
         self.expected: Instance | None = None
 
@@ -87,6 +84,15 @@ class Worlds:
 
     # ------------------------------------------------------------ what changed
 
+    def before_question(self) -> None:
+        """Look for changes since Python is about to ask the compiler.
+
+        Failed compilations stay remembered here, as Numba does it: a library that tries what may fail would compile it anew
+        at each attempt.
+        """
+        if not self.recorder.is_compiling():
+            self._look(contents=True)
+
     def check(self, *, between_statements: bool = False) -> list[Invalidation]:
         """Look whether anything that compiled code has read is different now, and invalidate what depends on it.
 
@@ -94,20 +100,21 @@ class Worlds:
         """
         if self.recorder.is_compiling():
             return []  # this thread is inside the compiler: what it compiles is not finished
-        started = time.perf_counter()
+        if self.recorder.failed:
+            forget_failures(list(self.recorder.failed))
+            self.recorder.failed.clear()
+        return self._look(contents=not between_statements or self.bindings.array_bytes <= ARRAY_BUDGET)
+
+    def _look(self, *, contents: bool) -> list[Invalidation]:
         if len(self._dead) > _MANY:
             with compiler_lock:
                 self._bury()
-        contents = not between_statements or self.bindings.array_bytes <= ARRAY_BUDGET
         changed = self.bindings.changed(contents=contents)
         registered = overloads.registered()
-        try:
-            if not changed and not self.recorder.new_code and not self._fresh and registered == self._registered:
-                return []
-            with compiler_lock:
-                return self._settle(changed)
-        finally:
-            self.last_check = time.perf_counter() - started
+        if not changed and not self.recorder.new_code and not self._fresh and registered == self._registered:
+            return []
+        with compiler_lock:
+            return self._settle(changed)
 
     def _settle(self, changed: list[Any]) -> list[Invalidation]:
         self._bury()
@@ -272,17 +279,16 @@ def _with_note(row: Invalidation, placement_of: Any, text: str) -> Invalidation:
 
 def _cause(live: LiveRead | OverloadRead, binding: Binding | None) -> Cause:
     """Name what changed: the value that was read, or what that value reads in turn when the compiler runs it."""
-    deep = isinstance(live, OverloadRead) or (binding is not None and live.find() is live.read.value)
-    if deep and binding is not None and (binding.name != live.name or isinstance(live, OverloadRead)):
+    if binding is not None and (binding.name != live.name or isinstance(live, OverloadRead)):
         return Cause(binding.kind, binding.name, binding.before, binding.after())
     if isinstance(live, OverloadRead):
         return Cause("overload", live.name, live.before(), live.after())
     kind = _KINDS.get(live.kind, live.kind)
     value = live.find()
     if value is live.read.value and hasattr(value, "__array_interface__"):
-        return Cause("array", live.name, live.before(), "changed in place")
+        return Cause("array", live.title, live.before(), "changed in place")
     before, after = live.before(), live.after()
-    return Cause(kind, live.name, before, f"{after} (redefined)" if after == before else after)
+    return Cause(kind, live.title, before, f"{after} (redefined)" if after == before else after)
 
 
 def _leads_elsewhere(live: LiveRead | OverloadRead) -> bool:
