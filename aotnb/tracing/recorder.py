@@ -41,9 +41,7 @@ class Recorder:
         self.find_again: Callable[[Any, tuple[Any, ...], Any], Any] | None = None  # code that was compiled before
         self.before_question: Callable[[], Any] | None = None  # the compiler is about to be asked by Python
         self.new_code: list[tuple[Instance, Any]] = []  # code and its dispatcher, since somebody last took this list
-        self.failed: weakref.WeakSet[Any] = (
-            weakref.WeakSet()
-        )  # dispatchers for which a compilation raised, since somebody last took this list
+        self.failed: weakref.WeakSet[Any] = weakref.WeakSet()  # dispatchers for which a compilation raised
         self.after_compile: Callable[[Instance], None] | None = None  # set under AOTNB_VERIFY
         self.use_disk_cache = False
         self.recording = True
