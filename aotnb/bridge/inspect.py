@@ -17,7 +17,7 @@ from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFun
 from numba.np.ufunc.dufunc import DUFunc
 
 from aotnb.bridge.irtext import DATA_PREFIX
-from aotnb.bridge.values import function_digest, is_fixed_module, module_of
+from aotnb.bridge.values import c_address, function_digest, is_fixed_module, module_of
 from aotnb.core.digest import digest
 
 ForceLiteralArg = errors.ForceLiteralArg
@@ -308,11 +308,6 @@ def c_function_name(func: Any, address: int) -> str | None:
         if isinstance(value, ctypes._CFuncPtr) and c_address(value) == address:  # type: ignore[attr-defined]
             return str(name)
     return None
-
-
-def c_address(function: Any) -> int:
-    """Return the address of a ctypes function."""
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 def modules_of_value(value: Any) -> set[str]:

@@ -123,6 +123,57 @@ def _signature(sig: Any) -> Tree:
     return [encode_type(sig.return_type), encode_types(sig.args)]
 
 
+# types that are made of other types only: class -> name of the kind and the attributes that its constructor takes
+_PARTS: dict[type, tuple[str, tuple[str, ...]]] = {
+    types.UniTupleIter: ("unitupleiter", ("container",)),
+    types.ListIter: ("listiter", ("container",)),
+    types.SetIter: ("setiter", ("container",)),
+    types.ListTypeIterableType: ("listtypeiterable", ("parent",)),
+    types.ListTypeIteratorType: ("listtypeiter", ("iterable",)),
+    types.DictItemsIterableType: ("dictitems", ("parent",)),
+    types.DictKeysIterableType: ("dictkeys", ("parent",)),
+    types.DictValuesIterableType: ("dictvalues", ("parent",)),
+    types.DictIteratorType: ("dictiter", ("iterable",)),
+    types.EnumerateType: ("enumerate", ("source_type",)),
+    types.ZipType: ("zip", ("source_types",)),
+    types.ArrayIterator: ("arrayiter", ("array_type",)),
+    types.NumpyFlatType: ("flat", ("array_type",)),
+    types.NumpyNdEnumerateType: ("ndenumerate", ("array_type",)),
+    types.NumpyNdIterType: ("nditer", ("arrays",)),
+    types.NumpyNdIndexType: ("ndindex", ("ndim",)),
+    types.Pair: ("pair", ("first_type", "second_type")),
+    types.UnicodeIteratorType: ("unicodeiter", ("data",)),
+    types.LiteralList: ("literallist", ("types",)),
+    types.MemInfoPointer: ("meminfo", ("dtype",)),
+    types.CPointer: ("pointer", ("dtype",)),
+}
+
+
+def _parts(kind: str, names: tuple[str, ...]) -> Encoder:
+    def encode(typ: Any) -> Tree:
+        parts = [getattr(typ, name) for name in names]
+        return [kind, *[p if isinstance(p, int) else encode_types(p) if isinstance(p, tuple) else encode_type(p) for p in parts]]
+
+    return encode
+
+
+def _decode_parts(cls: Any) -> Callable[..., types.Type]:
+    def decode(dec: TypeDecoder, *trees: Tree) -> types.Type:
+        # a type is a list that starts with its kind; a list of types starts with a list, or is empty
+        parts = [t if isinstance(t, int) else dec.decode(t) if t and isinstance(t[0], str) else [dec.decode(i) for i in t] for t in trees]
+        return cls(*parts)  # type: ignore[no-any-return]
+
+    return decode
+
+
+def _buffer(kind: str, typ: Any) -> Tree:
+    return [kind, encode_type(typ.dtype), typ.ndim, typ.layout, not typ.mutable]
+
+
+def _function_pointer(typ: Any) -> Tree:
+    return ["functionpointer", _signature(typ.sig), typ.cconv, name_tree(typ.get_pointer)]
+
+
 _ENCODERS: dict[type, Encoder] = {
     types.Integer: _named,
     types.Float: _named,
@@ -163,7 +214,12 @@ _ENCODERS: dict[type, Encoder] = {
     types.StringLiteral: lambda t: ["literal", _value(t.literal_value)],
     types.SliceLiteral: lambda t: ["literal", _value(t.literal_value)],
     types.SliceType: lambda t: ["slice", t.members],
-    types.CPointer: lambda t: ["pointer", encode_type(t.dtype)],
+    types.Opaque: _named,
+    types.ByteArray: lambda t: _buffer("bytearray", t),
+    types.MemoryView: lambda t: _buffer("memoryview", t),
+    types.PyArray: lambda t: _buffer("pyarray", t),
+    types.ExternalFunctionPointer: _function_pointer,
+    types.ExternalFunction: lambda t: ["external", t.symbol, _signature(t.sig)],
     types.NumberClass: lambda t: ["numberclass", encode_type(t.instance_type)],
     types.TypeRef: lambda t: ["typeref", encode_type(t.instance_type)],
     types.DType: lambda t: ["dtype", encode_type(t.dtype)],
@@ -179,6 +235,7 @@ _ENCODERS: dict[type, Encoder] = {
     types.Function: _function,
     types.NumPyRandomBitGeneratorType: lambda t: ["bitgenerator", t.name],
     types.NumPyRandomGeneratorType: lambda t: ["generator", t.name],
+    **{cls: _parts(*made_of) for cls, made_of in _PARTS.items()},
 }
 
 _LIVE = frozenset({"dispatcher", "function", "module", "generator", "bitgenerator"})
@@ -221,6 +278,10 @@ def _decode_signature(dec: TypeDecoder, tree: Tree) -> Any:
     return dec.decode(return_type)(*[dec.decode(arg) for arg in args])
 
 
+def _decode_buffer(cls: type) -> Callable[..., types.Type]:
+    return lambda dec, dtype, ndim, layout, readonly: cls(dec.decode(dtype), ndim, layout, readonly=readonly)
+
+
 _DECODERS: dict[str, Callable[..., types.Type]] = {
     "named": lambda dec, name: _SINGLETONS[name],
     "range": lambda dec, t: types.RangeType(dec.decode(t)),
@@ -248,7 +309,11 @@ _DECODERS: dict[str, Callable[..., types.Type]] = {
     "omitted": lambda dec, v: types.Omitted(_decode_value(v)),
     "literal": lambda dec, v: types.literal(_decode_value(v)),
     "slice": lambda dec, n: {2: types.slice2_type, 3: types.slice3_type}[n],
-    "pointer": lambda dec, t: types.CPointer(dec.decode(t)),
+    "bytearray": _decode_buffer(types.ByteArray),
+    "memoryview": _decode_buffer(types.MemoryView),
+    "pyarray": _decode_buffer(types.PyArray),
+    "functionpointer": lambda dec, s, cconv, get: types.ExternalFunctionPointer(_decode_signature(dec, s), lookup(*get), cconv),
+    "external": lambda dec, symbol, s: types.ExternalFunction(symbol, _decode_signature(dec, s)),
     "numberclass": lambda dec, t: types.NumberClass(dec.decode(t)),
     "typeref": lambda dec, t: types.TypeRef(dec.decode(t)),
     "dtype": lambda dec, t: types.DType(dec.decode(t)),
@@ -259,4 +324,5 @@ _DECODERS: dict[str, Callable[..., types.Type]] = {
     "exceptionclass": lambda dec, c: types.ExceptionClass(_class(c)),
     "exception": lambda dec, c: types.ExceptionInstance(_class(c)),
     "functiontype": lambda dec, s: types.FunctionType(_decode_signature(dec, s)),
+    **{kind: _decode_parts(cls) for cls, (kind, _) in _PARTS.items()},
 }

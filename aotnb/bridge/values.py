@@ -7,6 +7,7 @@ Each kind has a declared rule (by content, by name, or by live address); a kind 
 from __future__ import annotations
 
 import builtins
+import ctypes
 import enum
 import sys
 import weakref
@@ -15,9 +16,11 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Modul
 from typing import Any
 
 import numpy as np
-from numba.core import types
+from numba.core import errors, types
 from numba.core.dispatcher import Dispatcher
 from numba.core.extending import _Intrinsic
+from numba.core.typing import cffi_utils
+from numba.core.typing.ctypes_utils import make_function_type
 from numba.core.typing.templates import Signature
 from numba.np.ufunc.dufunc import DUFunc
 
@@ -36,6 +39,8 @@ def value_tree(value: Any) -> Tree:
     for kinds, encode in _RULES:
         if isinstance(value, kinds):
             return encode(value)
+    if _is_cffi(value):
+        return _c_function(value)
     name = getattr(value, "__name__", None)
     if isinstance(name, str) and getattr(np.random, name, None) == value:
         # such as np.random.rand, a method of the global generator that Cython compiled
@@ -143,6 +148,8 @@ def _class(value: type) -> Tree:
 
 
 def _builtin(value: Any) -> Tree:
+    if _is_cffi(value):
+        return _c_function(value)
     owner = getattr(value, "__objclass__", None)
     if owner is not None:
         return ["builtin", owner.__module__, value.__qualname__]
@@ -151,6 +158,29 @@ def _builtin(value: Any) -> Tree:
         # such as np.random.rand, a method of the global generator: the name leads to it
         return ["bound", type(bound).__module__, type(bound).__qualname__, value.__name__]
     return ["builtin", value.__module__ or "builtins", value.__qualname__]
+
+
+def _c_function(value: Any) -> Tree:
+    """Encode a ctypes or cffi function by its types: code holds its address, which is bound to the live object."""
+    try:
+        typ = make_function_type(value) if isinstance(value, ctypes._CFuncPtr) else cffi_utils.make_function_type(value)  # type: ignore[attr-defined]
+    except (TypeError, errors.NumbaError) as error:
+        raise NotRelocatable(f"a C function without types that Numba knows: {error}") from None
+    return ["cfunction", *_numba_type(typ)[1][1:]]
+
+
+def c_address(value: Any) -> int | None:
+    """Return the address of a ctypes or cffi function, None for anything else."""
+    if isinstance(value, ctypes._CFuncPtr):  # type: ignore[attr-defined]
+        return ctypes.cast(value, ctypes.c_void_p).value
+    return int(cffi_utils.get_pointer(value)) if _is_cffi(value) else None
+
+
+def _is_cffi(value: Any) -> bool:
+    return "_cffi_backend" in sys.modules and type(value).__module__ in _CFFI and cffi_utils.is_cffi_func(value)
+
+
+_CFFI = frozenset({"_cffi_backend", "builtins"})  # a library that cffi compiled has functions of the built-in kind
 
 
 def _module(value: ModuleType) -> Tree:
@@ -309,6 +339,7 @@ _RULES: list[tuple[Any, Callable[[Any], Tree]]] = [
     (_Intrinsic, _intrinsic),
     (types.Type, _numba_type),
     (Signature, _signature),
+    (ctypes._CFuncPtr, _c_function),  # type: ignore[attr-defined]
     (type, _class),
     (FunctionType, _function),
     ((BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType), _builtin),
@@ -383,6 +414,7 @@ _DECODERS: dict[str, Callable[..., Any]] = {
     "enumclass": lambda name, members: lookup(*name),
     "class": lambda module, qualname, fields: lookup(module, qualname),
     "builtin": lookup,
+    "fixed": lookup,
     "module": lambda name, *rest: sys.modules[name],
     "type": _decode_type,
     "signature": lambda returned, args: _decode_type(returned)(*[_decode_type(arg) for arg in args]),

@@ -15,7 +15,7 @@ from aotnb.bridge.libraries import LibraryFacts, library_facts
 from aotnb.bridge.methods import method_tree
 from aotnb.bridge.roots import environment_consts, object_root
 from aotnb.bridge.typecodec import encode_type, encode_types
-from aotnb.bridge.values import by_address, is_fixed_module
+from aotnb.bridge.values import by_address, c_address, is_fixed_module
 from aotnb.building.manifest import ManifestBuilder
 from aotnb.building.units import closure, declared_functions
 from aotnb.core.digest import digest
@@ -447,6 +447,8 @@ def _points_at(address: int, read: Read) -> str | None:
         return "object"
     if by_address(read.value) and read.value.ctypes.data == address:
         return "data"
+    if c_address(read.value) == address:
+        return "c function"
     return None
 
 

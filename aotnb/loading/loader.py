@@ -17,7 +17,7 @@ from aotnb.bridge.native import NativeTable, map_objects, map_shared, write_poin
 from aotnb.bridge.roots import bind_object
 from aotnb.bridge.symbols import PARALLEL, address_of, launch_threads
 from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
-from aotnb.bridge.values import decode_value, live_ids
+from aotnb.bridge.values import c_address, decode_value, live_ids
 from aotnb.core.digest import canonical, digest
 from aotnb.core.records import LoadReport, Miss, Served
 from aotnb.core.roots import RootsRegistry
@@ -214,7 +214,7 @@ def _live_address(tree: Any, instance: CodeInstance, func: Any, verdict: Verdict
     if value is None:
         raise NotRelocatable(f"nothing is found where {instance.qualname} held the address of an object")
     if what == "c function":
-        return numba_facts.c_address(value)
+        return c_address(value) or 0
     install.keep_alive(value)
     return int(value.ctypes.data) if what == "data" else id(value)
 
