@@ -6,11 +6,26 @@ must not compile, print or import.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, Protocol
 
-from numba.core import base, caching, codegen, compiler, dispatcher, interpreter, ir, pythonapi, types, untyped_passes
+from numba.core import (
+    base,
+    caching,
+    codegen,
+    compiler,
+    dispatcher,
+    errors,
+    interpreter,
+    ir,
+    pythonapi,
+    types,
+    untyped_passes,
+    withcontexts,
+)
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.typing import context as typing_context
 from numba.core.typing import templates
@@ -29,6 +44,8 @@ class Observer(Protocol):
     def pass_timed(self, state: Any, name: str, seconds: float) -> None: ...
     def interpreted(self, func: Any, reads: list[tuple[str, str, Any]]) -> None: ...
     def pruned(self, func: Any, names: set[tuple[str, str]]) -> None: ...
+    def lifted(self, func: Any, names: set[tuple[str, str]]) -> None: ...
+    def lifted_compile(self, disp: Any, compile_: Callable[[], Any]) -> Any: ...
     def module_attribute(self, module: Any, attr: str) -> None: ...
     def resolved(self, key: Any) -> None: ...
     def template_entered(self, template: Any) -> None: ...
@@ -199,6 +216,38 @@ def _prune(original: Any) -> Any:
     return run_pass
 
 
+def _mutate_with_body(original: Any) -> Any:
+    def mutate_with_body(self: Any, func_ir: Any, blocks: Any, blk_start: Any, blk_end: Any, body_blocks: Any, *rest: Any) -> Any:
+        if _observer is not None:
+            body = {label: block for label, block in blocks.items() if label in body_blocks}
+            kept = {label: block for label, block in blocks.items() if label not in body_blocks}
+            _observer.lifted(func_ir.func_id.func, {r[:2] for r in reads_of(body)} - {r[:2] for r in reads_of(kept)})
+            for typ in (rest[1] or {}).get("kwargs", {}).values() if len(rest) > 1 else ():
+                _annotation_read(func_ir, typ)
+        return original(self, func_ir, blocks, blk_start, blk_end, body_blocks, *rest)
+
+    return mutate_with_body
+
+
+def _annotation_read(func_ir: Any, expression: Any) -> None:
+    """Report the attribute of a module by which a block in object mode names the type of a result."""
+    if isinstance(expression, ir.Expr) and expression.op == "getattr":
+        with contextlib.suppress(errors.ConstantInferenceError):
+            owner = func_ir.infer_constant(expression.value)
+            if isinstance(owner, ModuleType) and _observer is not None:
+                _observer.module_attribute(owner, expression.attr)
+
+
+def _lifted_compile(original: Any) -> Any:
+    @global_compiler_lock
+    def compile(self: Any, sig: Any) -> Any:
+        if _observer is None:
+            return original(self, sig)
+        return _observer.lifted_compile(self, lambda: original(self, sig))
+
+    return compile
+
+
 def _resolve_getattr(original: Any) -> Any:
     def resolve_getattr(self: Any, typ: Any, attr: str) -> Any:
         if _observer is not None:
@@ -309,6 +358,8 @@ PATCHES: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (compiler.CompilerBase, "_compile_core", _compile_core),
     (interpreter.Interpreter, "interpret", _interpret),
     (untyped_passes.DeadBranchPrune, "run_pass", _prune),
+    (withcontexts._ObjModeContextType, "mutate_with_body", _mutate_with_body),
+    (dispatcher.ObjModeLiftedWith, "compile", _lifted_compile),
     (typing_context.BaseContext, "resolve_getattr", _resolve_getattr),
     (typing_context.BaseContext, "resolve_function_type", _resolve_function_type),
     (templates._OverloadFunctionTemplate, "_build_impl", _build_impl),

@@ -10,7 +10,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from numba.core import compiler, errors, ir, sigutils, targetconfig, types
-from numba.core.dispatcher import Dispatcher
+from numba.core.dispatcher import Dispatcher, LiftedLoop, ObjModeLiftedWith
 from numba.core.extending import _Intrinsic
 from numba.core.imputils import builtin_registry as lowering_registry
 from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFunctionTemplate, builtin_registry
@@ -289,6 +289,16 @@ def follow(path: Any, func: Any, module: str) -> Any:
 def compiled_overloads(disp: Any) -> list[tuple[tuple[Any, ...], Any]]:
     """Return (argument types, code library) of everything that a dispatcher has compiled or been given."""
     return [(tuple(cres.signature.args), cres.library) for cres in disp.overloads.values()]
+
+
+def lifted_dispatcher(obj: Any) -> Any:
+    """Return the dispatcher of a block in object mode if *obj* is what a caller pickles of it, else None."""
+    return obj[0] if isinstance(obj, tuple) and len(obj) == 2 and isinstance(obj[0], ObjModeLiftedWith) else None
+
+
+def has_lifted_loops(cres: Any) -> bool:
+    """Return whether code in object mode leaves loops to functions that are compiled when they are first called."""
+    return any(isinstance(lifted, LiftedLoop) for lifted in cres.lifted)
 
 
 def is_undefined(value: Any) -> bool:

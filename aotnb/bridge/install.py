@@ -11,7 +11,7 @@ from typing import Any
 
 import llvmlite.binding as ll
 from numba import _dynfunc
-from numba.core import serialize
+from numba.core import serialize, types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import compile_result
 from numba.core.environment import Environment
@@ -117,6 +117,23 @@ def fill_pickle_buffer(address: int, obj: Any, data: bytes) -> None:
     serialize._unpickled_memo[ctypes.addressof(buffers[0]), digest] = obj
 
 
+class _LiftedBlock:
+    """Stands for the dispatcher of a block in object mode: its code is there already."""
+
+    def __init__(self, entry: Any) -> None:
+        self._entry = entry
+
+    def compile(self, argtypes: Any) -> Any:
+        """Return the function that Python calls."""
+        return self._entry
+
+
+def lifted_block(name: str, address: int, env: Any) -> Any:
+    """Return what code that leaves for object mode unpickles and compiles: a dispatcher and argument types."""
+    entry = _dynfunc.make_function(ModuleType("<dynamic>"), name, f"block in object mode of {name!r}", address, env, ())
+    return _LiftedBlock(entry), ()
+
+
 def make_result(
     disp: Any,
     args: tuple[Any, ...],
@@ -147,7 +164,7 @@ def make_result(
         typing_error=None,
         type_annotation="served from an aotnb image",
         signature=signature(return_type, *args),
-        objectmode=False,
+        objectmode=return_type == types.pyobject,
         lifted=(),
         fndesc=descriptor,
         library=library,

@@ -45,10 +45,22 @@ def value_tree(value: Any) -> Tree:
     if isinstance(name, str) and getattr(np.random, name, None) == value:
         # such as np.random.rand, a method of the global generator that Cython compiled
         return ["builtin", "numpy.random", name]
+    if (found := _module_constant(value)) is not None:
+        return ["builtin", *found]
     if is_fixed_module(getattr(value, "__module__", None)) and is_fixed_module(type(value).__module__):
         # such as np.dot, an object of a NumPy class that its public name leads to
         return ["builtin", *name_tree(value)]
     raise NotRelocatable(f"a value of type {type(value).__module__}.{type(value).__qualname__} has no encoding")
+
+
+def _module_constant(value: Any) -> tuple[str, str] | None:
+    """Return module and name of an object that Numba itself keeps in a module, such as ``numba.objmode``."""
+    module = type(value).__module__
+    if module.startswith("numba.") and isinstance(sys.modules.get(module), ModuleType):
+        for name, item in vars(sys.modules[module]).items():
+            if item is value:
+                return module, name
+    return None
 
 
 def summary(value: Any) -> str:

@@ -55,7 +55,9 @@ class Planner:
         self.builder = ManifestBuilder()
         self.dropped: list[Dropped] = []
         self._instances: dict[int, int] = {}  # id of a live instance -> index in the manifest
-        self._owner: dict[int, Instance] = {id(i.result.library): i for i in recorder.instances if i.result is not None}
+        self._owner: dict[int, Instance] = {
+            id(i.result.library): i for i in recorder.instances if i.result is not None and not i.absorbed
+        }
         self._groups: dict[int, _Group] = {}  # id of a library -> its group
         self._facts: dict[int, LibraryFacts] = {}
         self._known: dict[str, str] = {}  # Numba's function and environment names -> canonical names
@@ -216,7 +218,9 @@ class Planner:
         """
         found = []
         for callee, disp in self._dependencies(instance):
-            if is_unnamed(callee):
+            if callee.kind == "lifted":
+                found.append((callee, ["same"]))  # a block of the same function
+            elif is_unnamed(callee):
                 found.append((callee, None))
                 if not is_unnamed(instance):
                     found.extend((far, self._path(instance, far, via)) for far, via in self._unreached(callee, {id(callee)}))
@@ -293,9 +297,14 @@ class Planner:
                 if facts.missing:
                     cure = f"{facts.name} was compiled before aotnb was loaded; load aotnb earlier and trace again"
                     raise NotRelocatable(cure, "compiled_before_hooks")
-            stack.extend(self._facts[id(current)].links)
-            stack.extend(self._recursive_targets(self._facts[id(current)]))
+            stack.extend(self._targets(self._facts[id(current)]))
         return seen
+
+    def _targets(self, facts: LibraryFacts) -> list[Any]:
+        """Return the libraries that a library calls: those it links, and blocks in object mode, called through Python."""
+        owner = self._owner.get(id(facts.library))
+        blocks = [] if owner is None else [block.result.library for block in _lifted(owner)]
+        return [*facts.links, *self._recursive_targets(facts), *blocks]
 
     def _recursive_targets(self, facts: LibraryFacts) -> list[Any]:
         by_symbol = {i.result.fndesc.llvm_func_name: i.result.library for i in self.recorder.instances if i.result is not None}
@@ -303,7 +312,7 @@ class Planner:
 
     def _wants_python(self, library: Any) -> bool:
         owner = self._owner.get(id(library))
-        return owner is not None and owner.python_called
+        return owner is not None and (owner.python_called or owner.kind == "lifted")
 
     def _canonicalize(self, linked: set[int]) -> list[_Group]:
         groups = []
@@ -318,9 +327,7 @@ class Planner:
         return groups
 
     def _uses(self, key: int) -> list[int]:
-        facts = self._facts[key]
-        targets = [*facts.links, *self._recursive_targets(facts)]
-        return [id(lib) for lib in targets if id(lib) in self._facts]
+        return [id(lib) for lib in self._targets(self._facts[key]) if id(lib) in self._facts]
 
     def _name(self, group: _Group) -> None:
         owners = [owner for facts in group.members if (owner := self._owner.get(id(facts.library))) is not None]
@@ -377,7 +384,9 @@ class Planner:
                 if owner.result.fndesc.env_name == key and id(owner) in self._instances:
                     return ["env", self._instances[id(owner)], -1]
             return ["env", -1, -1]
-        if kind == "obj":
+        if kind == "obj" and (dispatcher := numba_facts.lifted_dispatcher(self.recorder.serialized_objects[key])) is not None:
+            owner, tree = self._lifted_root(dispatcher, owners)
+        elif kind == "obj":
             owner, tree = object_root(self.recorder.serialized_objects[key], owners)
         else:
             owner, tree = address_root(int(key.partition(".")[0], 16), owners)
@@ -386,6 +395,18 @@ class Planner:
             raise NotRelocatable("a constant of a function that is not part of the image")
         record = self.builder.instances[index]
         return [kind, index, self.builder.root(f"{record.module}:{record.qualname}:{record.method}", tree)]
+
+
+    def _lifted_root(self, dispatcher: Any, owners: list[Instance]) -> tuple[Instance, Any]:
+        """Return the owner of a block in object mode and the recipe that finds the block's code: its wrapper for Python."""
+        libraries = {id(library) for _, library in numba_facts.compiled_overloads(dispatcher)}
+        for owner in owners:
+            for block in _lifted(owner):
+                if id(block.result.library) in libraries:
+                    library = self._groups[id(block.result.library)].canonical
+                    assert library is not None
+                    return owner, ["lifted", self._symbols(block, library)["python"]]
+        raise NotRelocatable("a block in object mode was compiled for another function")
 
 
 def question_key(kind: str, method: list[str], args: list[Any], explicit_return: Any, flags: str, config: str) -> str:
@@ -404,6 +425,11 @@ def encoding_problem(instance: Instance) -> tuple[str, str] | None:
     except NotRelocatable as error:
         return error.reason, str(error)
     return None
+
+
+def _lifted(instance: Instance) -> list[Instance]:
+    """Return the blocks in object mode of a function."""
+    return [callee.instance for callee in instance.callees if callee.instance.kind == "lifted"]
 
 
 def first_problem(instance: Instance, seen: set[int] | None = None) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from aotnb.image.model import Library, Manifest
+from aotnb.image.model import CodeInstance, Library, Manifest
 
 
 @dataclass(slots=True)
@@ -31,7 +31,13 @@ def closure(libraries: dict[str, Library], starts: list[str]) -> list[str]:
 
 def entry_symbols(manifest: Manifest) -> list[str]:
     """Return the functions that the loader binds, sorted: of each entry all but the native function, which only callers use."""
-    return sorted({name for i in manifest.instances if i.entry for kind, name in i.symbols.items() if kind != "native"})
+    bound = [(kind, name) for i in manifest.instances if is_bound(i) for kind, name in i.symbols.items()]
+    return sorted({name for kind, name in bound if kind != "native"})
+
+
+def is_bound(instance: CodeInstance) -> bool:
+    """Return whether the loader binds the code of *instance* itself: an entry, or a block in object mode of one."""
+    return instance.entry or instance.kind == "lifted"
 
 
 def library_of(symbol: str) -> str:
@@ -64,7 +70,7 @@ def plan_units(manifest: Manifest, libraries: dict[str, Library], *, merged: boo
 
 
 def _entry_of(symbol: str, manifest: Manifest) -> str:
-    return next(i.id for i in manifest.instances if i.entry and symbol in i.symbols.values())
+    return next(i.id for i in manifest.instances if is_bound(i) and symbol in i.symbols.values())
 
 
 def declared_functions(library: Library) -> list[str]:

@@ -125,11 +125,28 @@ class LoadedImage:
         instance = self.reader.instance(owner)
         tree = self.reader.root(instance, root)
         func = verdict.live.get(owner)
+        if kind == "obj" and tree[0] == "lifted":
+            live, block = self._lifted(tree[1], instance, verdict)
+            return live, lambda: install.fill_pickle_buffer(address, block, b"a block in object mode")
         if kind == "obj":
             obj, data = bind_object(tree, func)
             return live_ids(obj), lambda: install.fill_pickle_buffer(address, obj, data)
         value = _live_address(tree, instance, func, verdict)
         return value, lambda: write_pointer(address, value)
+
+    def _lifted(self, symbol: str, instance: CodeInstance, verdict: Verdict) -> tuple[Any, Any]:
+        """Return what code of *instance* expects of its block in object mode whose wrapper for Python is *symbol*."""
+        number = next(n for n, _ in instance.callees if self.reader.instance(n).symbols.get("python") == symbol)
+        block = self.reader.instance(number)
+        live, env = self.environment(self.environment_slot(number, block), number, verdict)
+        return live, install.lifted_block(block.qualname, self.table[self.position[symbol]], env)
+
+    def environment_slot(self, number: int, instance: CodeInstance) -> str:
+        """Return the slot through which the code of an instance finds its environment."""
+        for slot, record in self.reader.index["code"][instance.library][3].items():
+            if record[0] == "env" and record[1] == number:
+                return str(slot)
+        return f"{instance.library}.env.{number}"
 
     def environment(self, name: str, owner: int, verdict: Verdict) -> tuple[Any, Any]:
         """Return the runtime environment behind a slot, and the ids of the live objects that this call of it needs.
@@ -213,9 +230,9 @@ def _live_address(tree: Any, instance: CodeInstance, func: Any, verdict: Verdict
         value = known[0] if len(known) == 1 else None
     if value is None:
         raise NotRelocatable(f"nothing is found where {instance.qualname} held the address of an object")
+    install.keep_alive(value)
     if what == "c function":
         return c_address(value) or 0
-    install.keep_alive(value)
     return int(value.ctypes.data) if what == "data" else id(value)
 
 
@@ -360,7 +377,7 @@ class Resolver:
         addresses = {
             symbol: image.table[image.position[symbol]] for symbol in instance.symbols.values() if symbol in image.position
         }
-        _, env = image.environment(self._environment_slot(image, number, instance), number, verdict)
+        _, env = image.environment(image.environment_slot(number, instance), number, verdict)
         codegen = disp.targetdescr.target_context.codegen()
         library = install.ImageLibrary(
             codegen, instance.library, (image, number), addresses, lambda name: image.library_texts(name, verdict)
@@ -375,12 +392,6 @@ class Resolver:
         if instance.kind == "function":
             install.add_to_dispatcher(disp, cres)
         return cres
-
-    def _environment_slot(self, image: LoadedImage, number: int, instance: CodeInstance) -> str:
-        for slot, record in image.reader.index["code"][instance.library][3].items():
-            if record[0] == "env" and record[1] == number:
-                return str(slot)
-        return f"{instance.library}.env.{number}"
 
     def answer_wrapper(self, kind: str, cres: Any, extra: Any) -> Any:
         """Return the loop around a served kernel, if the image has it for the same signature."""

@@ -24,6 +24,7 @@ class Read:
     value: Any  # kept alive: identity is the quick test
     digest: str
     summary: str
+    problem: str = ""  # why the value has no encoding; counts unless the name turns out not to matter
 
 
 @dataclass(slots=True)
@@ -70,7 +71,19 @@ class Instance:
     roots_total: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
     encoding_checked: bool = False
+    absorbed: bool = False  # its code belongs to the instance that it is a part of
     from_image: Any = None  # set when the code came from a loaded image
+
+    def absorb(self, inner: Instance) -> None:
+        """Take over what *inner* found out: the compiler began anew with a rest of this function, and that is its code."""
+        inner.absorbed = True
+        self.callees = [c for c in (*self.callees, *inner.callees) if c.instance is not self and c.instance is not inner]
+        self.reads = inner.reads | self.reads
+        self.templates |= inner.templates
+        self.resolved |= inner.resolved
+        self.addresses |= inner.addresses
+        for problem in inner.problems:
+            self.problem(*problem)
 
     @property
     def module(self) -> str:

@@ -210,7 +210,7 @@ class Recorder:
         instance = Instance(
             index=len(self.instances),
             func=func,
-            dispatcher=request.dispatcher if request else None,
+            dispatcher=request.dispatcher if request and request.kind != "lifted" else None,
             kind=request.kind if request else "internal",
             args=tuple(state.args or ()),
             return_type=request.return_type if request else state.return_type,
@@ -241,11 +241,20 @@ class Recorder:
         frame.result = result
         library = result.library
         if library is not None:
+            inner = self._by_library.get(id(library))
+            if inner is not None:
+                frame.absorb(inner)
             self._by_library[id(library)] = frame
             self.new_code.append((frame, frame.dispatcher))
             self._add_linked(frame, library)
-        if result.objectmode or result.lifted:
-            frame.problem("not_relocatable", "object mode and lifted loops are not saved yet")
+        if numba_facts.has_lifted_loops(result):
+            frame.problem("not_relocatable", "lifted loops are not saved yet")
+        elif result.objectmode:
+            # code in object mode looks globals up while it runs, and freezes closure cells only
+            frame.reads = {key: read for key, read in frame.reads.items() if read.kind == "free"}
+        for read in frame.reads.values():
+            if read.problem:
+                frame.problem("not_relocatable", read.problem)
         self._note_overload_sets(frame)
         self._check_coherence(frame)
         self._depend(frame, frame.dispatcher)
@@ -306,11 +315,14 @@ class Recorder:
                 continue  # put in by the compiler itself, such as the bool() around a condition
             if own and module is None and frame.dispatcher is None:
                 continue  # the compiler's own function: its namespace follows from its caller
-            if is_fixed_module(module):
+            if kind == "global" and is_fixed_module(module):
                 continue  # fixed by the environment key
             if not own and module is None and func.__globals__ is not getattr(frame.func, "__globals__", None):
                 # a namespace that the compiler made, such as that of a parallel loop body
-                if value is not ABSENT and not _is_compiler_value(value):
+                if isinstance(value, type) and numba_facts.absolute(value.__module__, value.__qualname__) is value:
+                    # the class of a named tuple that the body handles
+                    self._read(frame, "global", value.__qualname__, value.__module__, False, value)
+                elif value is not ABSENT and not _is_compiler_value(value):
                     frame.problem("not_relocatable", f"{name} was read from a namespace without a module")
                 continue
             self._read(frame, kind, name, module, own or func.__globals__ is getattr(frame.func, "__globals__", None), value)
@@ -335,12 +347,19 @@ class Recorder:
             content = "absent" if value is ABSENT else digest(value_tree(value))
         except NotRelocatable as error:
             if kind != "attribute" or not is_fixed_module(module):  # a part of NumPy or of Python that no rule describes
-                frame.problem("not_relocatable", f"{name}: {error}")
-                frame.reads[key] = Read(kind, name, module, own, value, "", summary(value))
+                frame.reads[key] = Read(kind, name, module, own, value, "", summary(value), f"{name}: {error}")
             return
         if known is not None and known.digest != content:
             frame.problem("incoherent", f"{name} changed while {frame.qualname} was being compiled")
         frame.reads[key] = Read(kind, name, module, own, value, content, summary(value))
+
+    def lifted(self, func: Any, names: set[tuple[str, str]]) -> None:
+        """Forget the globals that only a block in object mode mentions: its code looks them up while it runs."""
+        self.pruned(func, {(kind, name) for kind, name in names if kind == "global"})
+
+    def lifted_compile(self, disp: Any, compile_: Callable[[], Any]) -> Any:
+        """A block in object mode is being compiled, as a function of its own without a name."""
+        return self._compile(_Request(disp, "lifted", (), None, None), compile_)
 
     def pruned(self, func: Any, names: set[tuple[str, str]]) -> None:
         """Forget names that only a dead branch mentions: the compiler did not read them."""
