@@ -30,6 +30,9 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.typing import context as typing_context
 from numba.core.typing import templates
 from numba.np.ufunc import ufuncbuilder
+from numba.stencils.stencil import StencilFunc
+
+from aotnb.bridge.stencils import python_call, reads_of
 
 
 class Observer(Protocol):
@@ -37,6 +40,7 @@ class Observer(Protocol):
 
     def dispatch(self, disp: Any, sig: Any, compile_: Callable[[], Any]) -> Any: ...
     def renew(self, disp: Any, sig: Any, compile_: Callable[[], Any]) -> Any: ...
+    def stencil_dispatch(self, stencil: Any, args: Any, flags: Any, compile_: Callable[[], Any]) -> Any: ...
     def ufunc_dispatch(self, disp: Any, sig: Any, flags: Any, compile_: Callable[[], Any]) -> Any: ...
     def wrapper(self, kind: str, cres: Any, extra: Any, build: Callable[[], Any]) -> Any: ...
     def compile_started(self, state: Any) -> Any: ...
@@ -140,6 +144,20 @@ def _ufunc_compile(original: Any) -> Any:
     return _compile_core
 
 
+def _stencil_call(original: Any) -> Any:
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        observer = _observer
+        if observer is None or kwargs.keys() - {"out"} or not _fits(self.neighborhood, args):
+            return original(self, *args, **kwargs)
+        return python_call(self, args, kwargs, lambda *question: observer.stencil_dispatch(self, *question))
+
+    return __call__
+
+
+def _fits(neighborhood: Any, args: Any) -> bool:
+    return bool(args) and hasattr(args[0], "ndim") and (neighborhood is None or len(neighborhood) == args[0].ndim)
+
+
 def _ufunc_wrapper(original: Any) -> Any:
     def build_ufunc_wrapper(library: Any, context: Any, fname: str, signature: Any, objmode: bool, cres: Any) -> Any:
         def build() -> Any:
@@ -175,19 +193,6 @@ def _compile_core(original: Any) -> Any:
         return result
 
     return _compile_core
-
-
-def reads_of(blocks: Any) -> list[tuple[str, str, Any]]:
-    """Return (kind, name, value) of every global and free variable that the IR *blocks* mention."""
-    found = []
-    for block in blocks.values():
-        for inst in block.body:
-            if isinstance(inst, ir.Assign):
-                if isinstance(inst.value, ir.Global):
-                    found.append(("global", inst.value.name, inst.value.value))
-                elif isinstance(inst.value, ir.FreeVar):
-                    found.append(("free", inst.value.name, inst.value.value))
-    return found
 
 
 def _interpret(original: Any) -> Any:
@@ -352,6 +357,7 @@ PATCHES: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (dispatcher.Dispatcher, "compile", _dispatcher_compile),
     (dispatcher._DispatcherBase, "add_overload", _add_overload),
     (dispatcher._DispatcherBase, "disable_compile", _disable_compile),
+    (StencilFunc, "__call__", _stencil_call),
     (ufuncbuilder.UFuncDispatcher, "_compile_core", _ufunc_compile),
     (ufuncbuilder, "build_ufunc_wrapper", _ufunc_wrapper),
     (ufuncbuilder, "build_gufunc_wrapper", _gufunc_wrapper),

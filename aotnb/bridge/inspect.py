@@ -17,6 +17,7 @@ from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFun
 from numba.np.ufunc.dufunc import DUFunc
 
 from aotnb.bridge.irtext import DATA_PREFIX
+from aotnb.bridge.stencils import is_stencil, kernel_reads
 from aotnb.bridge.values import c_address, function_digest, is_fixed_module, module_of
 from aotnb.core.digest import digest
 
@@ -83,6 +84,10 @@ def dispatchers_in_value(value: Any) -> Iterator[tuple[list[Any], Any]]:
             for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=True):
                 for steps, disp in dispatchers_in_value(_content(cell)):
                     yield [name, *steps], disp
+    elif is_stencil(value):
+        for _, name, item in kernel_reads(value):
+            for steps, disp in dispatchers_in_value(item):
+                yield [name, *steps], disp
     elif isinstance(value, tuple):
         for position, item in enumerate(value):
             for steps, disp in dispatchers_in_value(item):
@@ -92,7 +97,9 @@ def dispatchers_in_value(value: Any) -> Iterator[tuple[list[Any], Any]]:
 def take_steps(value: Any, steps: list[Any]) -> Any:
     """Return the dispatcher at the end of *steps* from *value*, or None."""
     for step in steps:
-        if isinstance(step, int):
+        if is_stencil(value):
+            value = next((item for _, name, item in kernel_reads(value) if name == step), None)
+        elif isinstance(step, int):
             value = value[step] if isinstance(value, tuple) and step < len(value) else None
         else:
             found = live_dispatcher(value)

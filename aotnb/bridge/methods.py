@@ -9,6 +9,7 @@ from typing import Any
 from numba.core import types
 from numba.core.compiler import Compiler
 
+from aotnb.bridge.stencils import StencilMethod
 from aotnb.core.digest import code_tree, digest
 from aotnb.errors import NotRelocatable
 
@@ -27,6 +28,11 @@ def method_tree(dispatcher: Any) -> list[str]:
 def own_digest(dispatcher: Any) -> str:
     """Return the digest of what the author of this one function wrote: code, defaults and jit options."""
     func = dispatcher.py_func
+    if isinstance(dispatcher, StencilMethod):
+        # with what the kernel read: that was frozen by the decorator
+        from aotnb.bridge.values import value_tree
+
+        return digest(value_tree(dispatcher.stencil))
     known = _own.get(dispatcher)
     if known is not None and known[0] is func.__code__ and known[1] is func.__defaults__ and known[2] is func.__kwdefaults__:
         return known[3]  # type: ignore[no-any-return]

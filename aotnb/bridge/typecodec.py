@@ -160,7 +160,10 @@ def _parts(kind: str, names: tuple[str, ...]) -> Encoder:
 def _decode_parts(cls: Any) -> Callable[..., types.Type]:
     def decode(dec: TypeDecoder, *trees: Tree) -> types.Type:
         # a type is a list that starts with its kind; a list of types starts with a list, or is empty
-        parts = [t if isinstance(t, int) else dec.decode(t) if t and isinstance(t[0], str) else [dec.decode(i) for i in t] for t in trees]
+        parts = [
+            t if isinstance(t, int) else dec.decode(t) if t and isinstance(t[0], str) else [dec.decode(i) for i in t]
+            for t in trees
+        ]
         return cls(*parts)  # type: ignore[no-any-return]
 
     return decode

@@ -23,9 +23,11 @@ from numba.core.typing import cffi_utils
 from numba.core.typing.ctypes_utils import make_function_type
 from numba.core.typing.templates import Signature
 from numba.np.ufunc.dufunc import DUFunc
+from numba.stencils.stencil import StencilFunc
 
 from aotnb.bridge.methods import function_tree, method_tree, own_digest
 from aotnb.bridge.names import lookup, name_tree
+from aotnb.bridge.stencils import kernel_reads
 from aotnb.core.digest import digest, digest_bytes, nested_names, number_from, number_text
 from aotnb.errors import NotRelocatable
 
@@ -316,6 +318,15 @@ def _ufunc(value: np.ufunc) -> Tree:
     raise NotRelocatable(f"the ufunc {public} is not a public ufunc of NumPy")
 
 
+def _stencil(value: Any) -> Tree:
+    """Encode a stencil with what its kernel read: that was frozen when it was decorated, whatever the names lead to now."""
+    func = value.kernel_ir.func_id.func
+    names = nested_names(func.__code__)
+    reads = {(kind, name): _deep(item, names, set()) for kind, name, item in kernel_reads(value)}
+    options = [[name, value_tree(tuple(o) if isinstance(o, list) else o)] for name, o in sorted(value.options.items())]
+    return ["stencil", value.mode, options, function_tree(func), sorted([*key, tree] for key, tree in reads.items())]
+
+
 def _numba_type(value: types.Type) -> Tree:
     from aotnb.bridge.typecodec import encode_type
 
@@ -349,6 +360,7 @@ _RULES: list[tuple[Any, Callable[[Any], Tree]]] = [
     (DUFunc, _dufunc),
     (np.ufunc, _ufunc),
     (_Intrinsic, _intrinsic),
+    (StencilFunc, _stencil),
     (types.Type, _numba_type),
     (Signature, _signature),
     (ctypes._CFuncPtr, _c_function),  # type: ignore[attr-defined]

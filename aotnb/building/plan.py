@@ -396,7 +396,6 @@ class Planner:
         record = self.builder.instances[index]
         return [kind, index, self.builder.root(f"{record.module}:{record.qualname}:{record.method}", tree)]
 
-
     def _lifted_root(self, dispatcher: Any, owners: list[Instance]) -> tuple[Instance, Any]:
         """Return the owner of a block in object mode and the recipe that finds the block's code: its wrapper for Python."""
         libraries = {id(library) for _, library in numba_facts.compiled_overloads(dispatcher)}

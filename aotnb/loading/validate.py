@@ -16,6 +16,7 @@ from typing import Any
 
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.methods import method_tree, own_digest
+from aotnb.bridge.stencils import is_stencil
 from aotnb.bridge.typecodec import encode_types
 from aotnb.bridge.values import summary, value_tree
 from aotnb.core.digest import canonical, digest
@@ -240,7 +241,12 @@ class Validator:
 
 
 def _is_code(value: Any) -> bool:
-    return isinstance(value, FunctionType) or numba_facts.is_intrinsic(value) or numba_facts.live_dispatcher(value) is not None
+    return (
+        isinstance(value, FunctionType)
+        or is_stencil(value)
+        or numba_facts.is_intrinsic(value)
+        or numba_facts.live_dispatcher(value) is not None
+    )
 
 
 def _is_named(func: Any, edge: Edge) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.environment import switches_digest
 from aotnb.bridge.libraries import linked_libraries
+from aotnb.bridge.stencils import stencil_method
 from aotnb.bridge.values import by_address, is_fixed_module, summary, value_tree
 from aotnb.core.digest import digest
 from aotnb.errors import NotRelocatable
@@ -93,6 +94,29 @@ class Recorder:
         return self._compile(
             _Request(disp, "overload" if template is not None else "function", args, return_type, template), compile_
         )
+
+    def stencil_dispatch(self, stencil: Any, args: tuple[Any, ...], flags: Any, compile_: Callable[[], Any]) -> Any:
+        """Answer a call of a stencil from Python, which Numba compiles anew each time."""
+        disp = stencil_method(stencil)
+        if self.answer is not None:
+            served = self.answer("stencil", disp, args, None, flags)
+            if served is not None:
+                self._register_served(disp, args, served)
+                return served
+        # opened here, not by the pipeline run inside: type inference of the kernel comes before that
+        frame = self._open(disp.py_func, disp, "stencil", args, None, flags)
+        result, error = None, None
+        try:
+            result = compile_()
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            self.compile_finished(frame, result, error)
+        frame.python_called = not self._frames
+        if self.after_compile is not None and not self._frames:
+            self.after_compile(frame)
+        return result
 
     def ufunc_dispatch(self, disp: Any, sig: Any, flags: Any, compile_: Callable[[], Any]) -> Any:
         """Answer a question to the scalar kernel behind ``@vectorize`` and ``@guvectorize``."""
@@ -206,24 +230,33 @@ class Recorder:
         request = self._requests[-1] if self._requests else None
         if request is not None and (request.instance is not None or request.dispatcher.py_func is not func):
             request = None
+        kind, disp = (request.kind, request.dispatcher) if request is not None else ("internal", None)
+        asked, template = (request.return_type, request.template) if request is not None else (state.return_type, None)
+        args = tuple(state.args or ())
+        instance = self._open(func, None if kind == "lifted" else disp, kind, args, asked, state.flags.copy(), template)
+        if request is not None:
+            request.instance = instance
+        return instance
+
+    def _open(
+        self, func: Any, disp: Any, kind: str, args: tuple[Any, ...], return_type: Any, flags: Any, template: Any = None
+    ) -> Instance:
         config, switches = switches_digest()
         instance = Instance(
             index=len(self.instances),
             func=func,
-            dispatcher=request.dispatcher if request and request.kind != "lifted" else None,
-            kind=request.kind if request else "internal",
-            args=tuple(state.args or ()),
-            return_type=request.return_type if request else state.return_type,
-            flags=state.flags.copy(),
+            dispatcher=disp,
+            kind=kind,
+            args=args,
+            return_type=return_type,
+            flags=flags,
             config=config,
             switches=switches,
             depth=len(self._frames),
             parent=self._frames[-1].index if self._frames else None,
-            template=request.template if request else None,
+            template=template,
             started=time.perf_counter(),
         )
-        if request is not None:
-            request.instance = instance
         self.instances.append(instance)
         self._frames.append(instance)
         return instance

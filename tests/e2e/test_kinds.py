@@ -1,0 +1,251 @@
+"""Kinds of code: each is recorded, edited, and served in other processes without a compilation where it still holds."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from harness import Batch, Runs, Scenario, check_answers, check_reasons, check_restored, swap
+
+CHANGED = "callee_changed|global_changed|closure_changed|method_changed"
+
+
+def kind(name: str, main: str, old: str, new: str, functions: tuple[str, ...] = ("f",), reason: str = CHANGED, **rest):
+    """Return a scenario: *functions* are served until *old* becomes *new* in the main module, and again when it is undone."""
+    return Scenario(name, main=main, edit=swap(old, new), miss=dict.fromkeys(functions, reason), **rest)
+
+
+STENCILS = [
+    kind(
+        "stencil_in_a_function",
+        """
+            from numba import stencil
+            @stencil
+            def k(a):
+                return 0.5 * (a[-1] + a[1])
+            @njit
+            def f(a):
+                return k(a)
+            print(f(np.arange(5.0)))
+        """,
+        "0.5",
+        "0.25",
+    ),
+    kind(
+        "stencil_from_python",
+        """
+            from numba import stencil
+            K = 2
+            @stencil
+            def f(a):
+                return a[-1] + K
+            K = 7  # the kernel has seen 2
+            print(f(np.arange(5.0)), f(np.arange(5)))
+        """,
+        "K = 2",
+        "K = 3",
+    ),
+    kind(
+        "stencil_options",
+        """
+            from numba import stencil
+            @stencil(neighborhood=((-1, 1),), cval=7.0)
+            def f(a):
+                return a[-1] + a[1]
+            print(f(np.arange(5.0)))
+        """,
+        "cval=7.0",
+        "cval=8.0",
+    ),
+    kind(
+        "stencil_calls_a_function",
+        """
+            from numba import stencil
+            @njit
+            def g(x):
+                return x + 1
+            @stencil
+            def k(a):
+                return g(a[-1]) + a[1]
+            @njit(parallel=True)
+            def f(a):
+                return k(a)
+            print(f(np.arange(5.0)), k(np.arange(4.0)))
+        """,
+        "x + 1",
+        "x + 2",
+        ("f", "k"),
+    ),
+    kind(
+        "stencil_with_an_output_array",
+        """
+            from numba import stencil
+            @stencil(standard_indexing=("w",))
+            def f(a, w):
+                return a[0] * w[1]
+            out = np.zeros(4)
+            f(np.arange(4.0), np.arange(2.0), out=out)
+            print(out)
+        """,
+        "w[1]",
+        "w[0]",
+    ),
+]
+
+C_FUNCTIONS = [
+    kind(
+        "ctypes_function",
+        """
+            import ctypes
+            lib = ctypes.CDLL(None)
+            c = lib.sin
+            c.argtypes, c.restype = [ctypes.c_double], ctypes.c_double
+            @njit
+            def f(x):
+                return c(x)
+            print(round(f(0.5), 6))
+        """,
+        "ctypes.c_double], ctypes.c_double",
+        "ctypes.c_double], ctypes.c_float",
+        changes=None,
+    ),
+    Scenario(
+        "another_c_function_of_the_same_type",  # code holds the address of the live object: nothing has to be compiled
+        main="""
+            import ctypes
+            c = ctypes.CDLL(None).sin
+            c.argtypes, c.restype = [ctypes.c_double], ctypes.c_double
+            @njit
+            def f(x):
+                return c(x)
+            print(round(f(0.5), 6))
+        """,
+        edit=swap(".sin", ".cos"),
+        hit=["f"],
+    ),
+]
+
+if find_spec("scipy"):
+    C_FUNCTIONS.append(
+        kind(
+            "c_functions_of_a_cython_module",
+            """
+                import ctypes
+                from numba.extending import get_cython_function_address
+                address = get_cython_function_address("scipy.special.cython_special", "gammaln")
+                def made(c):
+                    @njit
+                    def f(x):
+                        return c(x) + 1
+                    return f
+                print(round(made(ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(address))(5.0), 6))
+            """,
+            "c(x) + 1",
+            "c(x) + 2",
+        )
+    )
+
+if find_spec("cffi"):
+    C_FUNCTIONS.append(
+        kind(
+            "cffi_function",
+            """
+                import cffi
+                ffi = cffi.FFI()
+                ffi.cdef("double cos(double x); double sin(double x);")
+                c = ffi.dlopen(None).cos
+                @njit
+                def f(x):
+                    return c(x) + 1
+                print(round(f(0.5), 6))
+            """,
+            "c(x) + 1",
+            "c(x) + 2",
+        )
+    )
+
+OBJECT_MODE = [
+    kind(
+        "object_mode",
+        """
+            from numba import jit
+            K = 1
+            def helper(x):
+                return str(x)
+            @jit(forceobj=True)
+            def f(x):
+                return [helper(x), K]
+            print(f(3), f("a"))
+            K = 2
+            print(f(3))  # code in object mode looks names up while it runs
+        """,
+        "[helper(x), K]",
+        "[helper(x), K, K]",
+    ),
+    Scenario(
+        "names_of_object_mode",
+        main="""
+            from numba import jit, objmode
+            K = 1
+            def helper(x):
+                return [x, K]
+            @jit(forceobj=True)
+            def f(x):
+                return helper(x)
+            @njit
+            def g(x):
+                with objmode(y="int64"):
+                    y = helper(x)[1] + K
+                return y
+            print(f(3), g(4))
+        """,
+        edit=swap("K = 1", "K = 2"),
+        hit=["f", "g"],
+    ),
+    kind(
+        "block_in_object_mode",
+        """
+            from numba import objmode
+            def made(k):
+                @njit
+                def f(x):
+                    y = x * 2
+                    with objmode(s="unicode_type", a="float64[:]"):
+                        s = str(y) + "!"
+                        a = np.array([float(y), k])
+                    return s, a[1]
+                return f
+            print(made(5)(3))
+        """,
+        '"!"',
+        '"?"',
+    ),
+    kind(
+        "type_of_a_block_in_object_mode",
+        """
+            from numba import objmode, types
+            OUT = types.float64
+            @njit
+            def f(x):
+                with objmode(y=OUT):
+                    y = x * 2
+                return y
+            print(f(3))
+        """,
+        "types.float64",
+        "types.int64",
+    ),
+]
+
+BATCHES = [Batch("stencils", STENCILS), Batch("c_functions", C_FUNCTIONS), Batch("object_mode", OBJECT_MODE)]
+
+
+def test_answers(scenario: Scenario, runs: Runs) -> None:
+    check_answers(scenario, runs)
+
+
+def test_reasons(scenario: Scenario, runs: Runs) -> None:
+    check_reasons(scenario, runs)
+
+
+def test_restored(scenario: Scenario, runs: Runs) -> None:
+    check_restored(scenario, runs)
