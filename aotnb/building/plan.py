@@ -216,7 +216,7 @@ class Planner:
         Functions that the compiler made for itself have no names to start from: what they call is reached from the named
         function that they are part of.
         """
-        found = []
+        found: list[tuple[Instance, Any]] = []
         for callee, disp in self._dependencies(instance):
             if callee.kind == "lifted":
                 found.append((callee, ["same"]))  # a block of the same function

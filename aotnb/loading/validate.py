@@ -105,7 +105,7 @@ class Validator:
                     stack.append((callee, None, None, None, frozen, place))
                     continue
                 if path[0] == "same":
-                    stack.append((callee, func, args, frozen))
+                    stack.append((callee, func, None, None, frozen, place))
                     continue
                 record = self.image.instance(callee)
                 disp = self._callee(instance, record, func, args, path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import array
+import ctypes
 import enum
 import json
 import math
@@ -122,6 +124,34 @@ RELOCATABLE: dict[str, types.Type] = {
     "range iterator": types.range_iter32_type,
     "list with initial value": types.List(types.int64, initial_value=[1, 2]),
     "dict with initial value": types.DictType(types.unicode_type, types.int64, {"a": 1}),
+    "managed memory": types.MemInfoPointer(types.voidptr),
+    "opaque": types.ffi_forced_object,
+    "bytearray": typeof(bytearray(b"a")),
+    "memoryview": typeof(memoryview(b"a")),
+    "buffer of an array.array": typeof(array.array("d", [1.0])),
+    "C function": typeof(ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int32)()),
+    "external function": types.ExternalFunction("sin", types.float64(types.float64)),
+    "literal list": types.LiteralList([types.literal(1), types.unicode_type]),
+    "pair": types.Pair(types.int64, types.boolean),
+    "str iterator": types.UnicodeIteratorType(types.unicode_type),
+    "tuple iterator": types.UniTuple(types.int64, 3).iterator_type,
+    "list iterator": types.List(types.int64).iterator_type,
+    "set iterator": types.Set(types.int64).iterator_type,
+    "array iterator": types.float64[:, :].iterator_type,
+    "enumerate": types.EnumerateType(types.float64[:]),
+    "zip": types.ZipType([types.float64[:], types.List(types.int64)]),
+    "zip of nothing": types.ZipType([]),
+    "flat iterator": types.NumpyFlatType(types.float64[:, ::1]),
+    "ndenumerate": types.NumpyNdEnumerateType(types.float64[:, ::1]),
+    "nditer": types.NumpyNdIterType([types.float64[:, ::1], types.int64]),
+    "ndindex": types.NumpyNdIndexType(2),
+    "typed list, iterable": types.ListTypeIterableType(types.ListType(types.int64)),
+    "typed list, iterator": types.ListTypeIterableType(types.ListType(types.int64)).iterator_type,
+    **{
+        f"typed dict, {cls.__name__}": cls(types.DictType(types.unicode_type, types.int64))
+        for cls in (types.DictItemsIterableType, types.DictKeysIterableType, types.DictValuesIterableType)
+    },
+    "typed dict, iterator": types.DictKeysIterableType(types.DictType(types.unicode_type, types.int64)).iterator_type,
     "first-class function": types.FunctionType(types.int64(types.float64, types.unicode_type)),
 }
 
@@ -236,8 +266,6 @@ def refused() -> dict[str, types.Type]:
         "jitclass": Jitted.class_type.instance_type,
         "jitclass itself": Jitted.class_type,
         "generator": types.Generator(generator.py_func, types.int64, (), (), has_finalizer=False),
-        "literal list": types.LiteralList([types.literal(1), types.literal("a")]),
-        "memory view": types.MemoryView(types.uint8, 1, "C"),
         "opaque of no name": types.Opaque("somebody's"),
         "local named tuple": typeof(Local(1, 2)),
         "inside of another": types.List(types.Tuple([types.int64, OfAnotherLibrary()])),
