@@ -447,6 +447,10 @@ def first_problem(instance: Instance, seen: set[int] | None = None) -> tuple[str
     return None
 
 
+# the name under which Numba embeds the dispatcher of a block in object mode, as a constant that no code reads
+LIFTED_DISPATCHER = "ObjModeLiftedWith"
+
+
 def address_root(address: int, owners: list[Instance]) -> tuple[Instance, Any]:
     """Return the owner of an address in its code and the recipe that finds the same thing in another process."""
     for owner in owners:
@@ -463,6 +467,8 @@ def address_root(address: int, owners: list[Instance]) -> tuple[Instance, Any]:
         name = numba_facts.c_function_name(owner.func, address) if is_fixed_module(owner.module) else None
         if name is not None:
             return owner, ["live", "c function", ["global", owner.module, name, []]]
+        if owner.addresses[address] == LIFTED_DISPATCHER:
+            return owner, ["placeholder", LIFTED_DISPATCHER]
         return owner, ["unknown", _stable(owner.addresses[address])]
     raise NotRelocatable("the code holds an address of unknown origin")
 

@@ -27,6 +27,7 @@ from aotnb.image.reader import ImageReader
 from aotnb.image.trust import user_key
 from aotnb.loading.validate import Validator, Verdict
 
+_PLACEHOLDER = object()  # for constants that stand in the code without being read
 _HELPER_SLOT = stub_slot("")
 
 
@@ -221,6 +222,8 @@ def _check_fit(reader: ImageReader) -> None:
 
 def _live_address(tree: Any, instance: CodeInstance, func: Any, verdict: Verdict) -> int:
     """Return the address in this process of what a dynamic address of the traced process pointed at."""
+    if tree[0] == "placeholder":
+        return id(_PLACEHOLDER)
     if tree[0] != "live":
         raise NotRelocatable(f"{instance.qualname} holds the address of an object ({tree[1]}) that has no name")
     _, what, path = tree
