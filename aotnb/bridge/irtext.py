@@ -10,14 +10,13 @@ Glossary: *own* function = defined in this library; *slot* = a hidden global var
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-
-import llvmlite.binding as ll
 
 from aotnb.core.digest import digest
 from aotnb.errors import NotRelocatable
 
-_TOKEN = re.compile(r'c"[^"]*"|^define |[@%](?:"[^"]*"|[\w.$-]+)|^(?:"[^"]*"|[\w.$-]+):', re.MULTILINE)
+_TOKEN = re.compile(r'(c"[^"]*"|[@%](?:"[^"]*"|[\w.$-]+)|^(?:"[^"]*"|[\w.$-]+):)', re.MULTILINE)
 # LLVM prints no character beyond ASCII, so no string constant can look like a placeholder
 SELF = "\u00a7"
 _PLACEHOLDER = re.compile(rf'@"?{SELF}\.([\w.]+)"?')
@@ -31,6 +30,9 @@ MISSING_ENVIRONMENT = ".const.missing Environment: "
 # Numba registers these names with the address of the object itself; in libpython they are pointer variables (or nothing)
 DATA_SYMBOLS = re.compile(r"PyExc_\w+|_numba_hashsecret_\w+")
 DATA_PREFIX = "aotnb.data."
+_FUNCTION = re.compile(r'(?:declare|define) [^@]*@("[^"]*"|[\w.$-]+)\(')
+_CONSTANT = re.compile(r'@("[^"]*"|[\w.$-]+) = (?!external |extern_weak )')
+_TYPE = re.compile(r"(%[^ ]+) = type ")
 _ADDRESS = re.compile(r"_*-?0x[0-9a-f]+")
 _BAKED = re.compile(r"inttoptr \(i64 (\d{5,}) to")
 
@@ -40,7 +42,7 @@ class RawLibrary:
     """The modules of one code library as they were before Numba optimised them."""
 
     label: str  # readable start of the canonical name
-    bitcodes: list[bytes]
+    texts: list[str]  # as LLVM prints them
     identity: object  # what the content must be hashed with: method, types, edges, constants
 
 
@@ -54,6 +56,26 @@ class CanonicalLibrary:
     slots: dict[str, tuple[str, str]]  # slot name -> (kind, Numba's name without prefix)
     externals: set[str] = field(default_factory=set)  # functions and data defined outside of all libraries
     uses: set[str] = field(default_factory=set)  # canonical names of functions in other libraries
+
+
+def defined_functions(text: str) -> list[str]:
+    """Return the functions that the text of a module defines, in order."""
+    return _defined(text.split("\n"))
+
+
+def _defined(lines: list[str]) -> list[str]:
+    return [match[1].strip('"') for line in lines if line.startswith("define ") and (match := _FUNCTION.match(line))]
+
+
+class _Memo(dict[str, str]):
+    """Answers of a function, each asked for once; nearly all lookups then stay inside the dictionary."""
+
+    def __init__(self, answer: Callable[[str], str]) -> None:
+        self._answer = answer
+
+    def __missing__(self, key: str) -> str:
+        found = self[key] = self._answer(key)
+        return found
 
 
 class _Rewriter:
@@ -71,15 +93,24 @@ class _Rewriter:
         self._locals: dict[str, str] = {}
         self._types: set[str] = set()
 
-    def module(self, text: str, internal: set[str]) -> str:
-        """Rewrite one module; *internal* are the names of its own constants."""
-        self.globals, self.internal = {}, internal
-        self._types = set(re.findall(r"^(%[^ ]+) = type ", text, re.MULTILINE))
-        body = text[text.index("target triple") :]
-        return _TOKEN.sub(self._token, body[body.index("\n") + 1 :])
+    def module(self, lines: list[str]) -> list[str]:
+        """Rewrite one module."""
+        self.globals = {}
+        self.internal = {match[1].strip('"') for line in lines if line[:1] == "@" and (match := _CONSTANT.match(line))}
+        self._types = {match[1] for line in lines if line[:1] == "%" and (match := _TYPE.match(line))}
+        start = next(number for number, line in enumerate(lines) if line.startswith("target triple"))
+        head, *functions = "\n".join(lines[start + 1 :]).split("\ndefine ")
+        rewritten = [self._rename(head), *("define " + self._rename(function) for function in functions)]
+        return "\n".join(rewritten).split("\n")
 
-    def _token(self, match: re.Match[str]) -> str:
-        token = match.group()
+    def _rename(self, text: str) -> str:
+        """Rename what stands outside of functions, or in one function, whose names are its own."""
+        self._locals = {}
+        parts = _TOKEN.split(text)
+        parts[1::2] = map(_Memo(self._token).__getitem__, parts[1::2])
+        return "".join(parts)
+
+    def _token(self, token: str) -> str:
         first = token[0]
         if first == "@":
             found = self.globals.get(token)
@@ -88,9 +119,6 @@ class _Rewriter:
             return found
         if first == "%":
             return token if token in self._types else "%" + self._local(token[1:])
-        if token == "define ":
-            self._locals = {}
-            return token
         if first == "c" and token.endswith('"'):
             return token
         return self._local(token[:-1]) + ":"
@@ -153,17 +181,15 @@ def canonicalize(raw: RawLibrary, known: dict[str, str]) -> CanonicalLibrary:
 
     *known* maps the function and environment names of the libraries that it uses to their canonical names.
     """
-    modules = [ll.parse_bitcode(bitcode) for bitcode in raw.bitcodes]
+    modules = [text.split("\n") for text in raw.texts]
     own: dict[str, str] = {}
-    for module in modules:
-        for function in module.functions:
-            if not function.is_declaration and function.name not in own:
-                own[function.name] = f"{SELF}.f{len(own)}"
+    for lines in modules:
+        for name in _defined(lines):
+            own.setdefault(name, f"{SELF}.f{len(own)}")
     rewriter = _Rewriter(own, known)
     texts = []
-    for module in modules:
-        internal = {variable.name for variable in module.global_variables if not variable.is_declaration}
-        rewritten = rewriter.module(str(module), internal)
+    for lines in modules:
+        rewritten = rewriter.module(lines)
         texts.append(_tidy(rewritten, dict(rewriter.recursions.values())))
     joined = "\n; next module\n".join(texts)
     if baked := _BAKED.search(joined):
@@ -184,13 +210,15 @@ def module_texts(library_text: str) -> list[str]:
     return library_text.split("\n; next module\n")
 
 
-def _tidy(text: str, recursions: dict[str, str]) -> str:
+def _tidy(module: list[str], recursions: dict[str, str]) -> str:
     """Turn definitions of per-process globals into slots, and uses of data symbols into loads from slots."""
     lines: list[str] = []
     seen: set[str] = set()
-    declared = set(re.findall(r'^(?:declare|define) [^@]*@("[^"]*"|[\w.$-]+)', text, re.MULTILINE))
-    for line in text.split("\n"):
-        if line.startswith("@"):
+    declared = {match[1] for line in module if line[:2] == "de" and (match := _FUNCTION.match(line))}
+    for line in module:
+        if line.startswith("  ") and DATA_PREFIX not in line:
+            lines.append(line)
+        elif line.startswith("@"):
             rewritten = _tidy_global(line, recursions, declared)
             if rewritten is not None:
                 lines.append(rewritten)

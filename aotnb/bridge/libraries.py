@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import llvmlite.binding as ll
 
 from aotnb.bridge.hooks import RAW
-from aotnb.bridge.irtext import UNRESOLVED
+from aotnb.bridge.irtext import UNRESOLVED, defined_functions
+
+_UNRESOLVED = re.compile(rf'^@"?{re.escape(UNRESOLVED)}([^"\s]+)"? = ', re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -17,14 +20,14 @@ class LibraryFacts:
 
     library: Any
     name: str
-    bitcodes: list[bytes]
+    texts: list[str]  # its modules as LLVM prints them
     links: list[Any]
     unresolved: list[str] = field(default_factory=list)
     missing: bool = False
 
 
 def linked_libraries(library: Any) -> list[Any]:
-    """Return the code libraries that *library* links directly."""
+    """Return the code libraries that *library* links directly, each once."""
     return list(dict.fromkeys(library._linking_libraries))
 
 
@@ -33,14 +36,10 @@ def library_facts(library: Any, with_python: bool = False) -> LibraryFacts:
     raw = library.__dict__.get(RAW)
     facts = LibraryFacts(library, library.name, [], linked_libraries(library), missing=not raw)
     for bitcode in raw or ():
-        module = ll.parse_bitcode(bitcode)
-        names = [function.name for function in module.functions if not function.is_declaration]
-        is_python = any(name.startswith("_ZN7cpython") for name in names)
-        is_c = any(name.startswith("cfunc.") for name in names)
-        if (is_python or is_c) and not with_python:
+        # printed once and read as text from here on: asking LLVM for each name takes several times as long
+        text = str(ll.parse_bitcode(bitcode))
+        if not with_python and any(name.startswith(("_ZN7cpython", "cfunc.")) for name in defined_functions(text)):
             continue
-        facts.bitcodes.append(bitcode)
-        for variable in module.global_variables:
-            if variable.name.startswith(UNRESOLVED):
-                facts.unresolved.append(variable.name[len(UNRESOLVED) :])
+        facts.texts.append(text)
+        facts.unresolved += _UNRESOLVED.findall(text)
     return facts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.environment import host_cpu, process_tree
 from aotnb.bridge.irtext import CanonicalLibrary, RawLibrary, canonicalize
-from aotnb.bridge.libraries import LibraryFacts, library_facts
+from aotnb.bridge.libraries import LibraryFacts, library_facts, linked_libraries
 from aotnb.bridge.methods import method_tree
 from aotnb.bridge.roots import environment_consts, object_root
 from aotnb.bridge.typecodec import encode_type, encode_types
@@ -60,13 +61,19 @@ class Planner:
         }
         self._groups: dict[int, _Group] = {}  # id of a library -> its group
         self._facts: dict[int, LibraryFacts] = {}
+        # Numba's name of a function -> its library; name of an environment -> the instance that it belongs to
+        self._by_symbol = {i.result.fndesc.llvm_func_name: i.result.library for i in recorder.instances if i.result is not None}
+        self._by_environment: dict[str, list[Instance]] = {}
+        for owner in self._owner.values():
+            self._by_environment.setdefault(owner.result.fndesc.env_name, []).append(owner)
+        self._problems: dict[int, tuple[str, str]] = {}  # id of a live instance -> why it cannot be saved
         self._known: dict[str, str] = {}  # Numba's function and environment names -> canonical names
 
     def plan(self, instances: Iterable[Instance], keep: Iterable[ImageReader] = ()) -> Plan:
         """Plan an image with the entries among *instances* and all entries of the images in *keep*."""
-        for instance in instances:
-            if not instance.python_called:
-                continue
+        asked = [instance for instance in instances if instance.python_called]
+        self._problems = first_problems(asked)
+        for instance in asked:
             if instance.literals is not None:
                 self._guard(instance, self._add_outcome)
             elif instance.result is not None:
@@ -91,7 +98,7 @@ class Planner:
         return library.name
 
     def _guard(self, instance: Instance, add: Any) -> None:
-        problem = first_problem(instance)
+        problem = self._problems.get(id(instance))
         try:
             if problem is None:
                 add(instance)
@@ -253,7 +260,7 @@ class Planner:
         found = [(callee.instance, callee.dispatcher) for callee in instance.callees]
         known = {id(callee) for callee, _ in found}
         if instance.result is not None and instance.from_image is None:
-            for library in library_facts(instance.result.library).links:
+            for library in linked_libraries(instance.result.library):
                 owner = self._owner.get(id(library))
                 if owner is not None and owner is not instance and id(owner) not in known:
                     known.add(id(owner))
@@ -307,8 +314,7 @@ class Planner:
         return [*facts.links, *self._recursive_targets(facts), *blocks]
 
     def _recursive_targets(self, facts: LibraryFacts) -> list[Any]:
-        by_symbol = {i.result.fndesc.llvm_func_name: i.result.library for i in self.recorder.instances if i.result is not None}
-        return [by_symbol[name] for name in facts.unresolved if name in by_symbol]
+        return [self._by_symbol[name] for name in facts.unresolved if name in self._by_symbol]
 
     def _wants_python(self, library: Any) -> bool:
         owner = self._owner.get(id(library))
@@ -335,7 +341,7 @@ class Planner:
         try:
             identity = [self._identity(owner) for owner in owners]
             label = owners[0].module + "." + owners[0].qualname if owners else "wrapper"
-            raw = RawLibrary(label, [bitcode for facts in group.members for bitcode in facts.bitcodes], identity)
+            raw = RawLibrary(label, [text for facts in group.members for text in facts.texts], identity)
             group.canonical = canonicalize(raw, self._known)
         except NotRelocatable as error:
             group.problem = error
@@ -380,8 +386,8 @@ class Planner:
 
     def _slot(self, kind: str, key: str, owners: list[Instance]) -> list[Any]:
         if kind == "env":
-            for owner in self._owner.values():
-                if owner.result.fndesc.env_name == key and id(owner) in self._instances:
+            for owner in self._by_environment.get(key, ()):
+                if id(owner) in self._instances:
                     return ["env", self._instances[id(owner)], -1]
             return ["env", -1, -1]
         if kind == "obj" and (dispatcher := numba_facts.lifted_dispatcher(self.recorder.serialized_objects[key])) is not None:
@@ -431,20 +437,35 @@ def _lifted(instance: Instance) -> list[Instance]:
     return [callee.instance for callee in instance.callees if callee.instance.kind == "lifted"]
 
 
-def first_problem(instance: Instance, seen: set[int] | None = None) -> tuple[str, str] | None:
-    """Return the first reason, here or in what it depends on, why an instance cannot be saved."""
-    seen = set() if seen is None else seen
-    seen.add(id(instance))
-    if not instance.encoding_checked and instance.from_image is None:
-        instance.encoding_checked = True
-        if (problem := encoding_problem(instance)) is not None:
-            instance.problem(*problem)
-    for reason, detail in instance.problems:
-        return reason, detail
-    for callee in instance.callees:
-        if id(callee.instance) not in seen and (problem := first_problem(callee.instance, seen)) is not None:
-            return problem[0], f"its callee {callee.instance.module}.{callee.instance.qualname}: {problem[1]}"
-    return None
+def first_problems(instances: Iterable[Instance]) -> dict[int, tuple[str, str]]:
+    """Return, by ``id``, why instances cannot be saved: a reason of their own, or that of the nearest one they depend on."""
+    callers: dict[int, list[Instance]] = {}
+    found: dict[int, tuple[str, str]] = {}
+    spreading: deque[Instance] = deque()
+    stack = list(instances)
+    seen = {id(instance) for instance in stack}
+    while stack:
+        instance = stack.pop()
+        if not instance.encoding_checked and instance.from_image is None:
+            instance.encoding_checked = True
+            if (problem := encoding_problem(instance)) is not None:
+                instance.problem(*problem)
+        if instance.problems:
+            found[id(instance)] = instance.problems[0]
+            spreading.append(instance)
+        for callee in instance.callees:
+            callers.setdefault(id(callee.instance), []).append(instance)
+            if id(callee.instance) not in seen:
+                seen.add(id(callee.instance))
+                stack.append(callee.instance)
+    while spreading:
+        callee_instance = spreading.popleft()
+        reason, detail = found[id(callee_instance)]
+        for caller in callers.get(id(callee_instance), ()):
+            if id(caller) not in found:
+                found[id(caller)] = reason, f"its callee {callee_instance.module}.{callee_instance.qualname}: {detail}"
+                spreading.append(caller)
+    return found
 
 
 # the name under which Numba embeds the dispatcher of a block in object mode, as a constant that no code reads

@@ -151,7 +151,7 @@ target triple = "x86_64-unknown-linux-gnu"
 
 
 def raw(*texts: str, label: str = "m.f", identity: Any = None) -> RawLibrary:
-    return RawLibrary(label, [ll.parse_assembly(MODULE + dedent(text)).as_bitcode() for text in texts], identity)
+    return RawLibrary(label, [str(ll.parse_assembly(MODULE + dedent(text))) for text in texts], identity)
 
 
 def canonical(*texts: str, known: dict[str, str] | None = None, **rest: Any) -> CanonicalLibrary:
