@@ -11,13 +11,13 @@ from typing import Any
 
 from aotnb.bridge import compat, hooks
 from aotnb.building.pipeline import build
-from aotnb.building.plan import Planner, first_problem
+from aotnb.building.plan import Planner, first_problems
 from aotnb.core.records import Compilation, Invalidation, LoadReport, Miss, SaveReport, Served, Status
 from aotnb.core.roots import RootsRegistry
 from aotnb.errors import TraceError, VerifyMismatch
 from aotnb.image.model import CodeInstance
 from aotnb.image.reader import ImageReader
-from aotnb.loading.loader import Resolver
+from aotnb.loading.loader import Resolver, check_fit
 from aotnb.loading.validate import Validator
 from aotnb.tracing.growth import roots_growth
 from aotnb.tracing.instance import Instance
@@ -66,7 +66,7 @@ class _Session:
         again, self.worlds.expected = self.worlds.expected, None
         if instance.result is None:
             return
-        if again is not None and first_problem(again) is None:
+        if again is not None and id(again) not in first_problems([again]):
             self.verified += 1
             names = [Planner(self.recorder).library_name(item) for item in (again, instance)]
             if names[0] != names[1]:
@@ -203,9 +203,10 @@ class Trace:
 def describe_instances(instances: list[Instance]) -> list[Compilation]:
     """Return the frozen records of live instances."""
     growth = {index: (total, new) for index, _, total, new, _ in roots_growth(instances)}
+    problems = first_problems(instances)
     records = []
     for instance in instances:
-        problem = first_problem(instance)
+        problem = problems.get(id(instance))
         if instance.result is None and instance.literals is None:
             problem = ("failed", "the compilation raised an error")
         total, new = growth.get(instance.index, (0, 0))
@@ -273,10 +274,14 @@ def save(
     ------
     BuildError, LinkError
         If there is nothing to save or it cannot be built or written.
+    ImageRejected
+        If *append* finds an image that is damaged, not trusted, or made for another environment.
     """
     session = _active()
     instances = session.recorder.instances if trace is None else trace.instances
     keep = [ImageReader(path)] if append and Path(path).exists() else []
+    for image in keep:
+        check_fit(image)
     return build(session.recorder, instances, Path(path), link=link, progress=progress, keep=keep)
 
 
