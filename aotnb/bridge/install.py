@@ -15,13 +15,13 @@ from numba.core import serialize, types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import compile_result
 from numba.core.environment import Environment
-from numba.core.funcdesc import PythonFunctionDescriptor
 from numba.core.registry import cpu_target
 from numba.core.runtime import rtsys
 from numba.core.typing import signature
 from numba.np.ufunc.wrappers import _wrapper_info
 
 from aotnb.bridge.irtext import module_texts
+from aotnb.bridge.served import ServedAnnotation, ServedDescriptor, metadata
 
 _alive: list[Any] = []  # whatever mapped code points at lives as long as the process
 
@@ -56,6 +56,7 @@ class ImageLibrary(JITCodeLibrary):
         self._reload_init: set[Any] = set()
         self._finalized = True
         self._disable_inspection = False
+        self._object_caching_enabled = False
         self._shared_module: Any = None
         self._module: Any = None
         self._addresses = addresses
@@ -86,6 +87,10 @@ class ImageLibrary(JITCodeLibrary):
     def part(self, name: str) -> ImageLibrary:
         """Return another library of the same image, such as the loop around this kernel."""
         return ImageLibrary(self._codegen, name, self.entry, self._addresses, self._texts)
+
+    def _get_compiled_object(self) -> bytes:
+        # only the disassembler asks; the image's own object holds more than this one function
+        return bytes(self._codegen._tm.emit_object(self._final_module))
 
     def get_pointer_to_function(self, name: str) -> int:
         """Return the address of a function of the image, 0 if it has none of this name."""
@@ -139,19 +144,14 @@ def make_result(
     args: tuple[Any, ...],
     return_type: Any,
     library: ImageLibrary,
-    native: str,
-    python: int | None,
+    symbols: dict[str, str],
     env: Any,
 ) -> Any:
-    """Return a compile result for code of an image; *python* is the address of its wrapper for Python, if it has one."""
+    """Return a compile result for code of an image; *symbols* are the names in *library* of its functions, by kind."""
     func = disp.py_func
-    descriptor = PythonFunctionDescriptor(
-        True, func.__module__, func.__qualname__, func.__qualname__, func.__doc__ or "", None, return_type, None,
-        tuple(disp.func_code.co_varnames[: disp.func_code.co_argcount]) if hasattr(disp, "func_code") else (), (),
-        mangler=lambda *args, **kwargs: native, argtypes=args, env_name=env.env_name, global_dict=func.__globals__,
-    )  # fmt: skip
+    descriptor = ServedDescriptor(func, symbols, args, return_type, env.env_name)
     entry_point = None
-    if python is not None:
+    if python := library.get_pointer_to_function(symbols.get("python", "")):
         module = sys.modules.get(func.__module__) or ModuleType("<dynamic>")
         entry_point = _dynfunc.make_function(
             module, func.__name__, f"compiled wrapper for {func.__qualname__!r}", python, env, (library,)
@@ -162,7 +162,7 @@ def make_result(
         target_context=target_context,
         entry_point=entry_point,
         typing_error=None,
-        type_annotation="served from an aotnb image",
+        type_annotation=ServedAnnotation(func, args, return_type),
         signature=signature(return_type, *args),
         objectmode=return_type == types.pyobject,
         lifted=(),
@@ -170,7 +170,7 @@ def make_result(
         library=library,
         call_helper=None,
         environment=env,
-        metadata={},
+        metadata=metadata(func),
         reload_init=[],
         referenced_envs=(),
     )

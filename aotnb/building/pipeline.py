@@ -59,7 +59,7 @@ def build(
         raise BuildError(f"{path} is a folder; give the name of the image file")
     if not path.parent.is_dir():
         raise BuildError(f"there is no folder {path.parent}; make it first")
-    linkers = choose(link)
+    linkers, key = choose(link), user_key()
     report("plan", 0, 1)
     plan = Planner(recorder).plan(instances, keep)
     timings["plan"] = time.perf_counter() - started
@@ -71,7 +71,7 @@ def build(
     native, linker = link_with([item.data for item in objects], linkers)
     timings["link"] = time.perf_counter() - clock
     parts, image_id = _parts(plan, objects, table, native, linker)
-    size = publish(path, parts, user_key())
+    size = publish(path, parts, key)
     report("done", 1, 1)
     return SaveReport(
         path=str(path),

@@ -30,9 +30,8 @@ def closure(libraries: dict[str, Library], starts: list[str]) -> list[str]:
 
 
 def entry_symbols(manifest: Manifest) -> list[str]:
-    """Return the functions that the loader binds, sorted: of each entry all but the native function, which only callers use."""
-    bound = [(kind, name) for i in manifest.instances if is_bound(i) for kind, name in i.symbols.items()]
-    return sorted({name for kind, name in bound if kind != "native"})
+    """Return the functions that the loader binds, sorted; tools hand the bare native function of an entry to C."""
+    return sorted({name for i in manifest.instances if is_bound(i) for name in i.symbols.values()})
 
 
 def is_bound(instance: CodeInstance) -> bool:
@@ -48,10 +47,14 @@ def library_of(symbol: str) -> str:
 def plan_units(manifest: Manifest, libraries: dict[str, Library], *, merged: bool = False) -> list[Unit]:
     """Split the libraries of an image into units, each after those it uses; *merged* puts all into one (for comparison)."""
     symbols = entry_symbols(manifest)
+    entry_of: dict[str, str] = {}
+    for instance in manifest.instances:
+        for symbol in instance.symbols.values() if is_bound(instance) else ():
+            entry_of.setdefault(symbol, instance.id)
     reached_by: dict[str, set[str]] = {name: set() for name in libraries}
     for symbol in symbols:
         for name in closure(libraries, [library_of(symbol)]):
-            reached_by[name].add("" if merged else _entry_of(symbol, manifest))
+            reached_by[name].add("" if merged else entry_of[symbol])
     groups: dict[tuple[str, ...], list[str]] = {}
     for name in sorted(libraries):
         if reached_by[name]:
@@ -67,10 +70,6 @@ def plan_units(manifest: Manifest, libraries: dict[str, Library], *, merged: boo
         exported |= {function for name in group if name in called for function in declared_functions(libraries[name])}
         units.append(Unit(group, sorted(used), frozenset(exported)))
     return units
-
-
-def _entry_of(symbol: str, manifest: Manifest) -> str:
-    return next(i.id for i in manifest.instances if is_bound(i) and symbol in i.symbols.values())
 
 
 def declared_functions(library: Library) -> list[str]:

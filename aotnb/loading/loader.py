@@ -37,7 +37,7 @@ class LoadedImage:
     def __init__(self, path: Path, roots: RootsRegistry) -> None:
         started = time.perf_counter()
         self.reader = ImageReader(path, roots)
-        _check_fit(self.reader)
+        check_fit(self.reader)
         index = self.reader.index
         self.names: list[str] = index["table"]
         self.position = {name: number for number, name in enumerate(self.names)}
@@ -201,8 +201,8 @@ class LoadedImage:
         return install.buffer_address(self._spare[name])
 
 
-def _check_fit(reader: ImageReader) -> None:
-    """Refuse an image that this process or this machine cannot run, before anything of it is mapped."""
+def check_fit(reader: ImageReader) -> None:
+    """Refuse an image of another user, or one that this process or this machine cannot run, before anything of it is used."""
     path = reader.file.path
     if not reader.file.signed_by(user_key()):
         raise ImageRejected("untrusted", f"{path} was not made by this user; run `aotnb trust {path}` if you trust its maker")
@@ -385,13 +385,8 @@ class Resolver:
         library = install.ImageLibrary(
             codegen, instance.library, (image, number), addresses, lambda name: image.library_texts(name, verdict)
         )
-        python = addresses.get(instance.symbols.get("python", ""))
-        native = instance.symbols["native"]
-        if "c" in instance.symbols:
-            # first-class functions are called through it, under the name that Numba derives
-            addresses[f"cfunc.{native}"] = addresses[instance.symbols["c"]]
         library.verdict = verdict
-        cres = install.make_result(disp, args, return_type, library, native, python, env)
+        cres = install.make_result(disp, args, return_type, library, instance.symbols, env)
         if instance.kind == "function":
             install.add_to_dispatcher(disp, cres)
         return cres

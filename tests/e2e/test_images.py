@@ -385,21 +385,70 @@ answer = lib.f(2)
 """
 
 
-@pytest.mark.xfail(strict=True, reason="the annotation of a served result is a string")
 def test_the_annotation_of_a_served_function_can_be_asked_for(run: Run, image: Path) -> None:
-    assert run(INSIDE + "report(length=len(lib.f.get_annotation_info()), jit=compiled())\n") == {"length": 1, "jit": []}
+    found = run(
+        INSIDE
+        + """
+((key, lines),) = lib.f.get_annotation_info().items()
+report(key=key, lines=lines["python_lines"], name=lines["funcname"], jit=compiled())
+"""
+    )
+    assert found["key"][1] == "(int64,) -> int64"
+    assert found["key"][0].rpartition("/")[2] == "lib.py:12"
+    assert [text for _, text in found["lines"]][:2] == ["@njit", "def f(x):"]
+    assert (found["name"], found["jit"]) == ("f", [])
 
 
-@pytest.mark.xfail(strict=True, reason="only the wrapper for Python is in the image's table of entries")
-def test_the_native_address_of_a_served_function_can_be_asked_for(run: Run, image: Path) -> None:
+def test_the_native_address_of_a_served_function_can_be_called(run: Run, image: Path) -> None:
     """As tools do that hand the function to C, bypassing Python."""
-    found = run(INSIDE + "report(found=cres.library.get_pointer_to_function(cres.fndesc.llvm_func_name) != 0)\n")
-    assert found == {"found": True}
+    found = run(
+        INSIDE
+        + """
+import ctypes
+prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(ctypes.c_void_p), ctypes.c_int64)
+native = prototype(cres.library.get_pointer_to_function(cres.fndesc.llvm_func_name))
+result, raised = ctypes.c_int64(), ctypes.c_void_p()
+report(status=native(result, raised, 5), result=result.value, wrapper=cres.fndesc.llvm_cpython_wrapper_name,
+       python=cres.library.get_pointer_to_function(cres.fndesc.llvm_cpython_wrapper_name) != 0, jit=compiled())
+"""
+    )
+    wrapper = found.pop("wrapper")
+    assert found == {"status": 0, "result": 16, "python": True, "jit": []}
+    assert wrapper.startswith("lib.f.")
 
 
 def test_the_ir_of_a_served_function_can_be_looked_at(run: Run, image: Path) -> None:
-    found = run(INSIDE + "report(names=[len(lib.f.inspect_llvm()), len(lib.f.inspect_asm())], jit=compiled())\n")
-    assert found == {"names": [1, 1], "jit": []}
+    found = run(
+        INSIDE
+        + """
+ir = lib.f.inspect_llvm(lib.f.signatures[0])
+cfg = lib.f.inspect_cfg(lib.f.signatures[0], show_wrapper="python")
+report(defined=cres.fndesc.llvm_func_name in ir, names=[len(lib.f.inspect_llvm()), len(lib.f.inspect_asm())],
+       native=len(cfg.dot) > 100, jit=compiled())
+"""
+    )
+    assert found == {"defined": True, "names": [1, 1], "native": True, "jit": []}
+
+
+def test_what_a_served_function_cannot_show_is_said_in_a_sentence(run: Run, image: Path) -> None:
+    found = run(
+        INSIDE
+        + """
+import contextlib, io
+said = []
+for ask in (lib.f.inspect_types, lib.f.parallel_diagnostics, lambda: lib.f.inspect_types(signature=lib.f.signatures[0])):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        ask()
+    said.append(out.getvalue())
+(metadata,) = lib.f.get_metadata().values()
+report(said=said, metadata=sorted(metadata), signatures=[len(lib.f.signatures), len(lib.f.nopython_signatures)], jit=compiled())
+"""
+    )
+    assert all(
+        text.count("served from an aotnb image, which keeps neither Numba IR nor diagnostics") == 1 for text in found["said"]
+    )
+    assert found["metadata"] == ["parfor_diagnostics", "parfors", "pipeline_times"]
+    assert (found["signatures"], found["jit"]) == ([1, 1], [])
 
 
 # ---- one function must not cost the others --------------------------------------------------------------------------
@@ -605,3 +654,64 @@ def test_another_users_image_is_refused_before_it_is_mapped(run: Run, image: Pat
         AOTNB_HOME=str(tmp_path / "another"),
     )
     assert found == {"reason": "untrusted", "mapped": False, "answers": plain, "images": 0}
+
+
+APPEND = """
+aotnb.activate()
+from use import use
+use()
+stages = []
+try:
+    aotnb.save(IMAGE, append=True, progress=lambda stage, done, total: stages.append(stage))
+except aotnb.errors.ImageRejected as error:
+    report(reason=error.reason, sentence=str(error), stages=stages)
+"""
+
+
+def test_another_users_image_is_not_added_to(run: Run, image: Path, tmp_path: Path) -> None:
+    before = image.read_bytes()
+    found = run(APPEND, AOTNB_HOME=str(tmp_path / "another"))
+    assert (found["reason"], found["stages"]) == ("untrusted", [])
+    assert "was not made by this user" in found["sentence"]
+    assert image.read_bytes() == before
+
+
+def test_the_image_of_another_numba_is_not_added_to(run: Run, image: Path) -> None:
+    # signed with the key of this user, as an image is that was made before an upgrade
+    run(
+        """
+        from pathlib import Path
+        from aotnb.image.format import PARTS, ImageFile, dump_json, publish
+        from aotnb.image.trust import user_key
+        file = ImageFile(Path(IMAGE))
+        index = json.loads(bytes(file.part("index")))
+        index["process"]["numba"] = "0.1.0"
+        parts = {name: bytes(file.part(name)) for name in PARTS}
+        publish(Path(IMAGE), parts | {"index": dump_json(index)}, user_key())
+        report()
+        """
+    )
+    before = image.read_bytes()
+    found = run(APPEND)
+    assert (found["reason"], found["stages"]) == ("version_changed", [])
+    assert "was made for numba 0.1.0" in found["sentence"]
+    assert image.read_bytes() == before
+
+
+def test_a_key_that_cannot_be_made_is_said_before_anything_is_compiled(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = run(
+        """
+        aotnb.activate()
+        from use import use
+        use()
+        stages = []
+        try:
+            aotnb.save(IMAGE, progress=lambda stage, done, total: stages.append(stage))
+        except aotnb.errors.AotError as error:
+            report(sentence=str(error), stages=stages, written=os.path.exists(IMAGE))
+        """,
+        AOTNB_HOME=str(tmp_path / "file"),
+    )
+    assert "set AOTNB_HOME to a folder that can be written to" in found.pop("sentence")
+    assert found == {"stages": [], "written": False}
