@@ -6,6 +6,7 @@ import os
 import pickle
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def runs(batch: Batch, scenario: Scenario, tmp_path_factory: pytest.TempPathFact
     base = tmp_path_factory.getbasetemp()
     if hasattr(request.config, "workerinput"):
         base = base.parent  # shared by the workers of pytest-xdist
+    batch = replace(batch, verify=request.config.getoption("--verify"))
     return once(batch, base / f"{request.module.__name__.rpartition('.')[2]}-{batch.name}")[scenario.name]
 
 
