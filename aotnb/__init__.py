@@ -4,6 +4,7 @@ Record      :func:`trace`
 Build       :func:`save`
 Load        :func:`load`
 Look        :func:`status`, :func:`traces`, :func:`last_trace`, :func:`misses`
+Frames      :func:`roots`, :func:`stragglers`, :func:`diff`, :func:`invalidations`
 Switch      :func:`activate`, :func:`deactivate`, :func:`is_active`
 """
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from aotnb.reports.asked import invalidations
+    from aotnb.reports.asked import diff, invalidations, roots, stragglers
     from aotnb.session import (
         activate,
         check,
@@ -36,24 +37,29 @@ __all__ = [
     "activate",
     "check",
     "deactivate",
+    "diff",
     "invalidations",
     "is_active",
     "last_trace",
     "load",
     "misses",
     "reset_stats",
+    "roots",
     "save",
     "status",
+    "stragglers",
     "trace",
     "traces",
     "world",
 ]
 
+_ASKED = ("diff", "invalidations", "roots", "stragglers")
+
 
 def __getattr__(name: str) -> Any:
     # the session imports Numba; `import aotnb` alone must stay cheap
-    if name == "invalidations":
-        return importlib.import_module("aotnb.reports.asked").invalidations
+    if name in _ASKED:
+        return getattr(importlib.import_module("aotnb.reports.asked"), name)
     if name in __all__:
         return getattr(importlib.import_module("aotnb.session"), name)
     raise AttributeError(f"module 'aotnb' has no attribute {name!r}")

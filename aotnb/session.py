@@ -12,14 +12,14 @@ from typing import Any
 from aotnb.bridge import compat, hooks
 from aotnb.building.pipeline import build
 from aotnb.building.plan import Planner, first_problems
-from aotnb.core.records import Compilation, Invalidation, LoadReport, Miss, SaveReport, Served, Status
+from aotnb.building.roots import SessionRoots, roots_growth, specializations
+from aotnb.core.records import Compilation, Dropped, Invalidation, LoadReport, Miss, SaveReport, Served, Specialization, Status
 from aotnb.core.roots import RootsRegistry
 from aotnb.errors import TraceError, VerifyMismatch
 from aotnb.image.model import CodeInstance
 from aotnb.image.reader import ImageReader
-from aotnb.loading.loader import Resolver, check_fit
+from aotnb.loading.loader import LoadedImage, Resolver, check_fit
 from aotnb.loading.validate import Validator
-from aotnb.tracing.growth import roots_growth
 from aotnb.tracing.instance import Instance
 from aotnb.tracing.recorder import Recorder
 from aotnb.worlds.live import Worlds
@@ -47,6 +47,8 @@ class _Session:
         self.traces: dict[str, Trace] = {}
         self.open_trace: Trace | None = None
         self.last_trace: Trace | None = None
+        self.own_roots = SessionRoots(self.roots)
+        self.dropped: tuple[Dropped, ...] = ()  # by the last save
 
     def _reads_hold(self, library: Any, instance: CodeInstance) -> bool:
         edges = [(e.kind, e.name, e.digest) for e in instance.edges if e.kind in ("global", "free", "attribute")]
@@ -199,6 +201,11 @@ class Trace:
         """Return (compilation index, method, total roots, new roots, shared roots) in the order of compilation."""
         return roots_growth(self.instances)
 
+    @property
+    def specializations(self) -> list[Specialization]:
+        """What was compiled, with its edges and roots: what comparisons look at."""
+        return specializations(self.instances)
+
 
 def describe_instances(instances: list[Instance]) -> list[Compilation]:
     """Return the frozen records of live instances."""
@@ -227,6 +234,7 @@ def describe_instances(instances: list[Instance]) -> list[Compilation]:
                 saveable=problem is None,
                 reason=None if problem is None else problem[0],
                 detail="" if problem is None else problem[1],
+                called=instance.python_called,
             )
         )
     return records
@@ -282,7 +290,9 @@ def save(
     keep = [ImageReader(path)] if append and Path(path).exists() else []
     for image in keep:
         check_fit(image)
-    return build(session.recorder, instances, Path(path), link=link, progress=progress, keep=keep)
+    report = build(session.recorder, instances, Path(path), link=link, progress=progress, keep=keep)
+    session.dropped = report.dropped
+    return report
 
 
 def load(path: str | Path) -> LoadReport:
@@ -318,6 +328,28 @@ def status() -> Status:
 def compiled() -> tuple[Compilation, ...]:
     """Return every compilation of this process since the hooks were installed."""
     return tuple(describe_instances(_session.recorder.instances)) if _session is not None else ()
+
+
+def recorded() -> list[Instance]:
+    """Return the live code instances of everything that this process compiled under the hooks."""
+    return list(_session.recorder.instances) if _session is not None else []
+
+
+def loaded() -> list[LoadedImage]:
+    """Return the loaded images, the one that is asked first at the end."""
+    return list(_session.resolver.images) if _session is not None else []
+
+
+def roots() -> SessionRoots:
+    """Return the roots tables of this process, with those of everything compiled so far."""
+    found = SessionRoots(RootsRegistry()) if _session is None else _session.own_roots
+    found.update(recorded())
+    return found
+
+
+def dropped() -> tuple[Dropped, ...]:
+    """Return what the last save left out."""
+    return _session.dropped if _session is not None else ()
 
 
 def misses() -> tuple[Miss, ...]:

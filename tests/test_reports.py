@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import pytest
 
 from aotnb import reports
-from aotnb.core.records import Compilation, Dropped, LoadReport, Miss, SaveReport, Served, Status
+from aotnb.core.records import Compilation, Dropped, LoadReport, Miss, SaveReport, Served, Specialization, Status
 from aotnb.display import bundle
 from aotnb.display.progress import DELAY, Display, Silent, TerminalLine, Watched, for_stream
 from aotnb.display.render import html_table, text_table
+from aotnb.reports.differences import Side, diff_table
 from aotnb.reports.explain import REASONS
+from aotnb.reports.stragglers import straggling, stragglers_table
 from aotnb.reports.tables import COMPILATION_COLUMNS, Table
 
 INT, FLOAT = "(int64) -> int64", "(float64) -> float64"
@@ -70,43 +72,83 @@ def test_compilations_frame() -> None:
 def test_frames_of_an_empty_trace_keep_their_columns() -> None:
     empty = FakeTrace("none")
     assert tuple(reports.compilations(empty).columns) == COMPILATION_COLUMNS
-    assert len(reports.roots_growth(empty)) == len(reports.roots(empty)) == len(reports.diff(empty, empty)) == 0
+    assert len(reports.roots_growth(empty)) == 0
+    assert compared([], []) == {}
 
 
-def test_roots() -> None:
+def test_roots_growth() -> None:
     growth = reports.roots_growth(TRACE)
     assert list(growth["new_roots"]) == [3, 2, 2]
     assert list(growth["function"]) == [f"f{INT}", f"g{INT}", ""]
-    totals = reports.roots(TRACE).set_index("method")
-    assert totals.loc["m.f"].tolist() == [2, 5, 4]
+
+
+def specialization(function: str, signature: str = INT, **changes: object) -> Specialization:
+    given = {"kind": "function", "method": "d1", "edges": {}, "roots": frozenset(), "seconds": 1.0} | changes
+    return Specialization(function, "m", signature, **given)  # type: ignore[arg-type]
+
+
+def compared(a: list[Specialization], b: list[Specialization]) -> dict[tuple[str, str], dict[str, object]]:
+    table = diff_table(Side("a", a), Side("b", b))
+    return {(row[1], row[3]): dict(zip(table.columns, row, strict=True)) for row in table.rows}
 
 
 def test_diff_finds_every_kind_of_change() -> None:
-    other = FakeTrace(
-        "two",
-        (
-            compilation(0, "f", seconds=3.0, new_roots=3),
-            compilation(1, "g", depth=1, seconds=0.5),
-            compilation(2, "f", FLOAT),
-        ),
-    )
-    gone = FakeTrace("one", (*TRACE.compilations, compilation(2, "old")))
-    frame = reports.diff(gone, other).set_index(["function", "signature"])
-    assert dict(frame["change"]) == {("f", FLOAT): "added", ("old", INT): "removed", ("g", INT): "changed", ("f", INT): "same"}
-    assert (frame.loc[("f", INT), "seconds_a"], frame.loc[("f", INT), "seconds_b"]) == (1.0, 3.0)
-    assert frame.loc[("g", INT), "reason_a"] == "not_relocatable"
-    assert frame["seconds_a"].isna().tolist() == [True, False, False, False]
+    before = [specialization("f"), specialization("g", reason="not_relocatable", seconds=0.5), specialization("old")]
+    after = [specialization("f", seconds=3.0), specialization("g", seconds=0.5), specialization("f", FLOAT)]
+    rows = compared(before, after)
+    assert {key: row["change"] for key, row in rows.items()} == {
+        ("f", FLOAT): "added",
+        ("old", INT): "removed",
+        ("g", INT): "changed",
+        ("f", INT): "same",
+    }
+    assert next(iter(rows)) == ("f", FLOAT)
+    assert (rows["f", INT]["seconds_a"], rows["f", INT]["seconds_b"]) == (1.0, 3.0)
+    assert (rows["f", FLOAT]["seconds_a"], rows["old", INT]["seconds_b"]) == (None, None)
+    assert rows["g", INT]["difference"] == "saved: not_relocatable -> yes"
+
+
+def test_diff_names_the_edge_that_differs() -> None:
+    k = ("global", "own", "K")
+    old = specialization("f", edges={k: ("1", "3"), ("attribute", "lib", "x"): ("2", "5")}, roots=frozenset("abc"))
+    new = specialization("f", edges={k: ("9", "4"), ("free", "own", "y"): ("absent", "")}, roots=frozenset("bcde"))
+    (row,) = compared([old], [new]).values()
+    assert row["difference"] == "global K: 3 -> 4; attribute lib.x: 5 -> not read; free y: not read -> absent"
+    assert (row["roots_added"], row["roots_removed"]) == (2, 1)
+    (row,) = compared([specialization("f")], [specialization("f", method="d2")]).values()
+    assert row["difference"] == "the definition"
 
 
 def test_repeated_compilations_of_one_signature_add_up() -> None:
-    twice = FakeTrace("b", (compilation(0, "f"), compilation(1, "f")))
-    row = reports.diff(FakeTrace("a", (compilation(0, "f"),)), twice).iloc[0]
-    assert (row["change"], row["seconds_a"], row["seconds_b"]) == ("changed", 1.0, 2.0)
+    (row,) = compared([specialization("f")], [specialization("f"), specialization("f")]).values()
+    assert (row["difference"], row["seconds_a"], row["seconds_b"]) == ("compiled 1 and 2 times", 1.0, 2.0)
 
 
 def test_loop_bodies_named_by_an_address_are_the_same() -> None:
-    a, b = (FakeTrace(name, (compilation(0, f"__numba_parfor_gufunc_0x7f{name}0"),)) for name in "ab")
-    assert list(reports.diff(a, b)["change"]) == ["same"]
+    a, b = (specialization(f"__numba_parfor_gufunc_0x7f{name}0") for name in "ab")
+    assert [row["change"] for row in compared([a], [b]).values()] == ["same"]
+
+
+def test_stragglers_are_what_was_missed_and_what_no_save_takes() -> None:
+    difference = "argument 2 is array(float32, 2d, A); stored: array(float32, 2d, C)"
+    misses = [Miss("f", "m", "(int64)", "not_traced", "f was not traced", "(float64) -> float64", difference)] * 2
+    compiled = [
+        compilation(0, "f", called=True, seconds=2.0),
+        compilation(1, "f", called=True, seconds=1.0),
+        compilation(2, "g", called=True, seconds=4.0, saveable=False, reason="not_relocatable", detail="K: a file"),
+        compilation(3, "g", depth=1, saveable=False, reason="not_relocatable"),
+    ]
+    rows = straggling(misses, compiled, [Dropped("g", "m", INT, "incoherent", ""), Dropped("h", "m", INT, "incoherent", "K")])
+    assert [(row.what, row.function, row.seconds) for row in rows] == [
+        ("not saved", "g", 4.0),
+        ("compiled", "f", 2.0),
+        ("compiled", "f", 1.0),
+        ("not saved", "h", None),
+    ]
+    table = stragglers_table(rows)
+    row = dict(zip(table.columns, table.rows[1], strict=True))
+    assert (row["difference"], row["what_to_do"]) == (difference, reports.cure("not_traced"))
+    assert "2 stragglers compiled in 3.00 s, 2 cannot be saved" in repr(bundle.stragglers_report(rows))
 
 
 def test_misses_dropped_and_status_frames() -> None:

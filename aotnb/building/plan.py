@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,12 +16,13 @@ from aotnb.bridge.methods import method_tree
 from aotnb.bridge.roots import environment_consts, object_root
 from aotnb.bridge.typecodec import encode_type, encode_types
 from aotnb.bridge.values import by_address, c_address, is_fixed_module
+from aotnb.building.edges import edges_of, stable_text
 from aotnb.building.manifest import ManifestBuilder
 from aotnb.building.units import closure, declared_functions
 from aotnb.core.digest import digest
 from aotnb.core.records import Dropped
 from aotnb.errors import NotRelocatable
-from aotnb.image.model import CodeInstance, Edge, Library, Manifest
+from aotnb.image.model import CodeInstance, Library, Manifest
 from aotnb.image.reader import ImageReader
 from aotnb.tracing.instance import Instance, Read
 from aotnb.tracing.paths import dispatcher_path, is_unnamed, where_read
@@ -174,7 +174,7 @@ class Planner:
         return CodeInstance(
             id="",
             module=method[0],
-            qualname=method[1] if named else _stable(method[1]),
+            qualname=method[1] if named else stable_text(method[1]),
             method=method[2],
             kind=instance.kind,
             key=question_key(instance.kind, method, args, explicit, flags, instance.config) if named else "",
@@ -183,10 +183,10 @@ class Planner:
             explicit_return=None if explicit is None else root(explicit),
             flags=flags,
             config=instance.config,
-            signature=_stable(instance.signature),
+            signature=stable_text(instance.signature),
             library="" if library is None else library.name,
             symbols={} if library is None else self._symbols(instance, library),
-            edges=self._edges(instance),
+            edges=edges_of(instance),
             callees=[],
             consts=[root(tree) for tree in consts],
             globals_module=getattr(instance.func, "__globals__", {}).get("__name__") or "",
@@ -267,24 +267,6 @@ class Planner:
                     found.append((owner, owner.dispatcher))
         return found
 
-    def _edges(self, instance: Instance) -> list[Edge]:
-        edges = []
-        for read in instance.reads.values():
-            where = where_read(instance, read)
-            if where is None:
-                continue
-            edges.append(Edge(read.kind, where, read.name, read.digest, _stable(read.summary)))
-        for module, qualname, content, name in instance.templates.values():
-            edges.append(Edge("overload", module, qualname, content, name))
-        for name, content in instance.overload_sets.items():
-            edges.append(Edge("overload_set", "own", name, content, f"overloads of {name}"))
-        modules = {instance.module, *(module for module, _, _, _ in instance.templates.values())}
-        for read in instance.reads.values():
-            modules |= numba_facts.modules_of_value(read.value)
-        for dist, version in sorted({found for name in modules for found in distributions_of(name)}):
-            edges.append(Edge("version", "own", dist, version, version))
-        return edges
-
     # ------------------------------------------------------------ libraries
 
     def _linked(self, library: Any) -> set[int]:
@@ -355,7 +337,7 @@ class Planner:
         """Return what tells apart two libraries with the same text: whose environment and whose objects they use."""
         return [
             owner.module,
-            _stable(owner.qualname),
+            stable_text(owner.qualname),
             "" if is_unnamed(owner) else method_tree(owner.dispatcher)[2],
             environment_consts(owner.result),
             sorted((read.kind, read.name, read.digest) for read in owner.reads.values() if read.kind == "free" or read.own),
@@ -490,7 +472,7 @@ def address_root(address: int, owners: list[Instance]) -> tuple[Instance, Any]:
             return owner, ["live", "c function", ["global", owner.module, name, []]]
         if owner.addresses[address] == LIFTED_DISPATCHER:
             return owner, ["placeholder", LIFTED_DISPATCHER]
-        return owner, ["unknown", _stable(owner.addresses[address])]
+        return owner, ["unknown", stable_text(owner.addresses[address])]
     raise NotRelocatable("the code holds an address of unknown origin")
 
 
@@ -502,26 +484,6 @@ def _points_at(address: int, read: Read) -> str | None:
     if c_address(read.value) == address:
         return "c function"
     return None
-
-
-@functools.cache
-def _packages() -> Any:
-    return importlib.metadata.packages_distributions()
-
-
-def distributions_of(module: str | None) -> list[tuple[str, str]]:
-    """Return (name, version) of the installed distributions that a module belongs to."""
-    top = (module or "").partition(".")[0]
-    if not top or is_fixed_module(top) or top == "__main__":
-        return []
-    return sorted({(name, importlib.metadata.version(name)) for name in _packages().get(top, ())})
-
-
-def _stable(text: str) -> str:
-    """Take addresses out of a text that only people read."""
-    import re
-
-    return re.sub(r"0x[0-9a-f]+", "0x", text)
 
 
 def _circles(graph: dict[int, list[int]]) -> list[list[int]]:

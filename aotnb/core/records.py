@@ -32,17 +32,73 @@ class Compilation:
     saveable: bool = True
     reason: str | None = None
     detail: str = ""
+    called: bool = False  # by Python, not only by other compiled code
 
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """Why a call was not served from an image: reason code and one sentence."""
+    """Why a call was not served from an image: reason code and one sentence.
+
+    ``nearest`` = signature of the stored entry of the same function that differs least, ``difference`` = in what.
+    """
 
     function: str
     module: str
     signature: str
     reason: str
     detail: str
+    nearest: str = ""
+    difference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Straggler:
+    """Code that was compiled although an image was loaded (``what`` = "compiled"), or that no save can take ("not saved")."""
+
+    what: str
+    function: str
+    module: str
+    signature: str
+    reason: str
+    detail: str
+    nearest: str
+    difference: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """One root in the table of its method.
+
+    The reference is (``key``, ``index``); ``position`` is the place in the table of this process. ``owner`` says in words
+    whose key it is. ``added_by`` and ``users`` are specializations.
+    """
+
+    method: str
+    key: str
+    index: int
+    position: int
+    owner: str
+    kind: str
+    value: str
+    size: int
+    added_by: str
+    users: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Specialization:
+    """A method compiled for argument types, as a comparison sees it. An edge is (kind, where, name) -> (digest, summary)."""
+
+    function: str
+    module: str
+    signature: str
+    kind: str
+    method: str
+    edges: dict[tuple[str, str, str], tuple[str, str]]
+    roots: frozenset[str]  # digests of their contents
+    seconds: float | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ class RootsTable:
         self._trees: list[Any] = []
         self._by_digest: dict[str, int] = {}
         self._indexed = 0  # positions below are in _by_digest; a block is digested only when somebody adds to the table
+        self._duplicates = 0
         self._unknown: set[int] = set()
         # run-length blocks: _keys[i] owns the positions from _starts[i] to the next start
         self._keys: list[str] = []
@@ -84,8 +85,15 @@ class RootsTable:
     def _digest_all(self) -> None:
         while self._indexed < len(self._trees):
             if self._indexed not in self._unknown:
-                self._by_digest.setdefault(digest(self._trees[self._indexed]), self._indexed)
+                first = self._by_digest.setdefault(digest(self._trees[self._indexed]), self._indexed)
+                self._duplicates += first != self._indexed
             self._indexed += 1
+
+    @property
+    def duplicates(self) -> int:
+        """How many roots have the content of an earlier one, as two images may bring the same."""
+        self._digest_all()
+        return self._duplicates
 
     def find(self, tree: Any) -> int | None:
         """Return the absolute position of the first root with the content of *tree*."""

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from aotnb.display.render import html_table, text_table
 from aotnb.reports import changes, tables
+from aotnb.reports.differences import Side, diff_table
 from aotnb.reports.explain import cure, sentence
 from aotnb.reports.frames import frame
+from aotnb.reports.stragglers import stragglers_table
 from aotnb.reports.tables import Table, TraceLike
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from aotnb.core.records import LoadReport, SaveReport, Status
+    from aotnb.core.records import LoadReport, SaveReport, Status, Straggler
     from aotnb.reports.changes import Invalidations
 
 
@@ -147,23 +149,53 @@ def invalidations_report(rows: Invalidations) -> Report:
     return Report(rows, [line, *changes.tree_lines(rows)], lambda: changes.invalidations_table(rows))
 
 
-def diff_report(a: TraceLike, b: TraceLike) -> Report:
-    """Return the comparison of two traces."""
-    table = tables.diff_table(a, b)
+def diff_report(a: Side, b: Side) -> Report:
+    """Return the comparison of two traces or two images."""
+    table = diff_table(a, b)
     counts = Counter(row[0] for row in table.rows)
     changes = ", ".join(f"{counts.get(change, 0)} {change}" for change in ("added", "removed", "changed", "same"))
-    line = f"from trace {a.name!r} to trace {b.name!r}: {changes}"
+    line = f"from {a.name} to {b.name}: {changes}"
+    wanted = ("change", "function", "module", "signature", "difference", "roots_added", "roots_removed", "reason_b")
     different = Table(table.columns, [row for row in table.rows if row[0] != "same"])
-    return Report((a, b), [line], lambda: table, lambda _: different)
+    return Report((a, b), [line], lambda: table, lambda _: _select(different, wanted))
 
 
-def roots_report(trace: TraceLike, *, growth: bool) -> Report:
-    """Return the roots tables of a trace: their sizes, or with ``growth`` how each compilation added to them."""
-    make = tables.roots_growth_table if growth else tables.roots_table
-    table = make(trace)
-    total = sum(row[2] for row in tables.roots_table(trace).rows)
-    line = f"trace {trace.name!r}: {_count(total, 'root')} in {_count(len(tables.roots_table(trace).rows), 'method')}"
-    return Report(trace, [line], lambda: table, lambda shown: shown)
+def roots_report(table: Table, func: str | None) -> Report:
+    """Return the roots of this process, or of one function: who added each, and who uses it."""
+    columns = {name: [row[place] for row in table.rows] for place, name in enumerate(table.columns)}
+    methods, owners = len(set(columns["method"])), Counter(columns["owner"])
+    of = f" of {func}" if func else ""
+    line = f"{_count(len(table.rows), 'root')}{of} in {_count(methods, 'method')}, {sum(columns['bytes'])} bytes"
+    lines = [line, *(f"  {count} of {owner}" for owner, count in owners.most_common())]
+    wanted = ("method", "key", "index", "kind", "value", "bytes", "added_by", "users")
+    return Report(func, lines, lambda: table, lambda shown: _select(shown, wanted))
+
+
+def growth_report(table: Table) -> Report:
+    """Return how the roots tables grew in the order of compilation."""
+    new, shared, duplicates = (sum(row[place] for row in table.rows) for place in (4, 5, 6))
+    line = f"{_count(len(table.rows), 'compilation')}: {new} new roots, {shared} shared with earlier ones"
+    line += f"; {duplicates} brought by more than one owner" if duplicates else ""
+    return Report(None, [line], lambda: table, lambda shown: shown)
+
+
+def merge_report(rows: Table, costs: Table, files: list[str]) -> Report:
+    """Return the re-index of a merge, under what each way of storing the roots would cost."""
+    shared = sum(bool(row[-1]) for row in rows.rows)
+    found = f"{_count(len(rows.rows), 'root')}, {shared} in both, no reference rewritten"
+    line = f"{' and '.join(map(_nice, files))} in one process: {found}"
+    wanted = ("method", "key", "index", "position", "kind", "value", "references", "shared_with")
+    return Report(files, [line, "", *text_table(costs).splitlines()], lambda: rows, lambda shown: _select(shown, wanted))
+
+
+def stragglers_report(rows: list[Straggler]) -> Report:
+    """Return what was compiled although an image was loaded, and what no save can take."""
+    compiled = [row for row in rows if row.what == "compiled"]
+    spent = sum(row.seconds or 0.0 for row in compiled)
+    lines = [f"{_count(len(compiled), 'straggler')} compiled in {spent:.2f} s, {len(rows) - len(compiled)} cannot be saved"]
+    lines += _reason_lines(Counter(row.reason for row in rows))
+    wanted = ("what", "function", "module", "signature", "reason", "difference", "seconds")
+    return Report(rows, lines, lambda: stragglers_table(rows), lambda shown: _select(shown, wanted))
 
 
 def _reason_lines(reasons: Counter[str] | Counter[str | None]) -> Iterable[str]:

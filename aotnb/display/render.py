@@ -12,7 +12,7 @@ TEXT_ROWS = 20
 HTML_ROWS = 200
 TEXT_WIDTH = 48
 PROSE_WIDTH = 110
-_PROSE = ("detail", "what_to_do")
+_PROSE = ("detail", "difference", "what_to_do")
 
 _STYLE = "max-height: 24em; overflow: auto"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from aotnb.bridge.values import c_address, decode_value, live_ids
 from aotnb.core.digest import canonical, digest
 from aotnb.core.records import LoadReport, Miss, Served
 from aotnb.core.roots import RootsRegistry
+from aotnb.core.text import type_text
 from aotnb.errors import ImageRejected, NotRelocatable
 from aotnb.image.model import CodeInstance
 from aotnb.image.reader import ImageReader
@@ -271,7 +273,7 @@ class Resolver:
         if not self.images:
             return None
         started = time.perf_counter()
-        nearest: tuple[str, str] = ("not_traced", f"{disp.py_func.__qualname__} is not in the image")
+        nearest: tuple[str, ...] = ("not_traced", f"{disp.py_func.__qualname__} is not in the image")
         for image in reversed(self.images):
             if name not in image.reader.index["methods"]:
                 nearest = _left_out(image.reader, disp) or nearest
@@ -313,7 +315,7 @@ class Resolver:
 
     def _find(
         self, image: LoadedImage, kind: str, disp: Any, args: Any, return_type: Any, flags: Any, name: str
-    ) -> tuple[int | None, Verdict, tuple[str, str]]:
+    ) -> tuple[int | None, Verdict, tuple[str, ...]]:
         reader = image.reader
         method = method_tree(disp)
         config, switches = switches_digest()
@@ -321,15 +323,15 @@ class Resolver:
         trees = encode_types(args)
         explicit = None if return_type is None else encode_type(return_type)
         question = digest([kind, method, trees, explicit, flags_digest, config])
-        reason, detail = "", ""
+        nearest: tuple[str, ...] = ()
         for number in reader.index["questions"].get(question, ()):
             verdict = Validator(reader, args, self.reads_hold).check(number, disp.py_func)
             if verdict.reason is None:
                 return number, verdict, ("", "")
-            reason, detail = verdict.reason, verdict.detail
-        if not reason:
-            reason, detail = self._nearest(image, name, method, trees, flags_digest, config, switches)
-        return None, Verdict(), (reason, detail)
+            nearest = (verdict.reason, verdict.detail, reader.instance(number).signature, verdict.detail)
+        if not nearest:
+            nearest = self._nearest(image, name, method, trees, flags_digest, config, switches)
+        return None, Verdict(), nearest
 
     def _flags_digest(self, disp: Any, flags: Any) -> str:
         if flags is not None:
@@ -343,26 +345,32 @@ class Resolver:
 
     def _nearest(
         self, image: LoadedImage, name: str, method: Any, trees: Any, flags: str, config: str, switches: dict[str, str]
-    ) -> tuple[str, str]:
-        """Say in which respect the closest stored instance differs from the question."""
+    ) -> tuple[str, ...]:
+        """Say in which respect the closest stored instance differs: reason, detail, its signature, difference."""
         reader = image.reader
         instances = [reader.instance(number) for number in reader.index["methods"][name]]
         same = [i for i in instances if i.method == method[2]]
         if not same:
-            return "method_changed", f"the definition of {method[1]} has changed since it was traced"
-        texts = [[reader.root(i, a) for a in i.args] for i in same]
-        alike = [i for i, stored in zip(same, texts, strict=True) if canonical(stored) == canonical(trees)]
+            changed = f"the definition of {method[1]} has changed since it was traced"
+            return "method_changed", changed, instances[0].signature, changed
+        trees = json.loads(canonical(trees))  # as the image has them
+        stored = [[reader.root(i, a) for a in i.args] for i in same]
+        alike = [i for i, types in zip(same, stored, strict=True) if types == trees]
         if not alike:
-            return "not_traced", f"{method[1]} was not traced with these argument types; traced: {alike_text(same)}"
+            number = min(range(len(stored)), key=lambda number: _distance(stored[number], trees))
+            difference = _difference(stored[number], trees)
+            detail = f"{method[1]} was not traced with these argument types: {difference}"
+            return "not_traced", detail, same[number].signature, difference
         if not any(i.config == config for i in alike):
             before = reader.index["switches"].get(alike[0].config, {})
-            changed = sorted(key for key in switches.keys() | before.keys() if switches.get(key) != before.get(key))
-            return "config_changed", "Numba's switches differ: " + ", ".join(
-                f"{key} was {before.get(key)}, is {switches.get(key)}" for key in changed[:3]
-            )
+            names = sorted(key for key in switches.keys() | before.keys() if switches.get(key) != before.get(key))
+            difference = ", ".join(f"{key} was {before.get(key)}, is {switches.get(key)}" for key in names[:3])
+            return "config_changed", f"Numba's switches differ: {difference}", alike[0].signature, difference
         if not any(i.flags == flags for i in alike):
-            return "config_changed", f"{method[1]} was traced under other compiler flags (inherited from its caller)"
-        return "not_traced", f"{method[1]} was not traced with this return type"
+            difference = f"{method[1]} was traced under other compiler flags (inherited from its caller)"
+            return "config_changed", difference, alike[0].signature, difference
+        difference = f"{method[1]} was not traced with this return type"
+        return "not_traced", difference, alike[0].signature, difference
 
     def _install(self, image: LoadedImage, number: int, verdict: Verdict, disp: Any, args: tuple[Any, ...]) -> Any:
         instance = image.reader.instance(number)
@@ -418,7 +426,14 @@ def _left_out(reader: ImageReader, disp: Any) -> tuple[str, str] | None:
     return None
 
 
-def alike_text(instances: list[CodeInstance]) -> str:
-    """List the argument types of a few instances."""
-    shown = "; ".join(i.signature.partition(" -> ")[0] for i in instances[:3])
-    return shown + ("; ..." if len(instances) > 3 else "")
+def _distance(stored: list[Any], asked: list[Any]) -> int:
+    """Return how far apart two lists of argument types are: the number of arguments that differ, their count first."""
+    return 100 * abs(len(stored) - len(asked)) + sum(a != b for a, b in zip(stored, asked, strict=False))
+
+
+def _difference(stored: list[Any], asked: list[Any]) -> str:
+    """Say in which arguments two lists of types differ."""
+    if len(stored) != len(asked):
+        return f"{len(asked)} arguments; stored: {len(stored)}"
+    different = [number for number, (a, b) in enumerate(zip(stored, asked, strict=True)) if a != b]
+    return "; ".join(f"argument {n + 1} is {type_text(asked[n])}; stored: {type_text(stored[n])}" for n in different[:3])

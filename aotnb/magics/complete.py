@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _HOOK = "complete_command"
-_FILE, _TRACE = "file", "trace"
-_TAKES = {"aot_save": _FILE, "aot_load": _FILE, "aot_diff": _TRACE, "aot_report": _TRACE, "aot_roots": _TRACE}
+_FILE, _TRACE, _FUNCTION, _SIDE = "file", "trace", "function", "side"
+_TAKES = {"aot_save": _FILE, "aot_load": _FILE, "aot_diff": _SIDE, "aot_report": _TRACE, "aot_roots": _FUNCTION}
 
 
 class Completer:
@@ -88,9 +88,20 @@ def traces(_: str) -> list[str]:
     return list(session.traces())
 
 
-_SOURCES: dict[str, Callable[[str], Iterable[str]]] = {_FILE: files, _TRACE: traces}
+def functions(_: str) -> list[str]:
+    """Return the names of what this process compiled."""
+    return sorted({instance.qualname for instance in session.recorded()})
+
+
+def sides(symbol: str) -> list[str]:
+    """Return what a comparison takes."""
+    return [*traces(symbol), *files(symbol)]
+
+
+_SOURCES: dict[str, Callable[[str], Iterable[str]]] = {_FILE: files, _TRACE: traces, _FUNCTION: functions, _SIDE: sides}
 _AFTER_OPTION: dict[str, Callable[[str], Iterable[str]]] = {
     "--trace": traces,
     "--link": lambda _: ["auto", *LINKERS],
-    "--growth": traces,
+    "--growth": functions,
+    "--merge": files,
 }

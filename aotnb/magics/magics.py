@@ -18,6 +18,7 @@ from aotnb.building.link import LINKERS
 from aotnb.display import bundle
 from aotnb.display.progress import Display, Silent, Watched, for_stream
 from aotnb.errors import AotError
+from aotnb.reports import asked, roots, stragglers
 from aotnb.reports.changes import Invalidations
 
 if TYPE_CHECKING:
@@ -141,15 +142,31 @@ class AotMagics(Magics):
         return bundle.status_report(session.status())
 
     @magic_arguments()
-    @argument("name", nargs="?", metavar="NAME", help="The trace; the last one if none is given.")
+    @argument("func", nargs="?", metavar="FUNC", help="Name of a compiled function, or the end of it; all if none is given.")
     @argument("--growth", action="store_true", help="One row for each compilation: what it added, what it shared.")
+    @argument("--merge", nargs=2, metavar=("A", "B"), type=file_name, help="What loading two images makes of their roots.")
     @no_var_expand
     @line_magic
     @one_sentence
     def aot_roots(self, line: str) -> bundle.Report:
-        """Show the roots tables of a trace: the objects that the compiled code of each method refers to."""
+        """Show the objects that compiled code refers to, in the roots table of each method: who added each, who uses it."""
         args = _parse(self.aot_roots, line)
-        return bundle.roots_report(_trace(args.name), growth=args.growth)
+        if args.merge is not None:
+            if args.func is not None or args.growth:
+                raise UsageError("%aot_roots --merge A B takes neither a function nor --growth")
+            return bundle.merge_report(*roots.merge_tables(args.merge), args.merge)
+        if args.growth:
+            return bundle.growth_report(roots.growth_table(args.func))
+        return bundle.roots_report(roots.roots_table(args.func), args.func)
+
+    @magic_arguments()
+    @no_var_expand
+    @line_magic
+    @one_sentence
+    def aot_stragglers(self, line: str) -> bundle.Report:
+        """Show what was compiled although an image was loaded, what no save can take, and why; the costliest first."""
+        _parse(self.aot_stragglers, line)
+        return bundle.stragglers_report(stragglers.stragglers())
 
     @magic_arguments()
     @argument("--off", action="store_true", help="Look no longer for redefinitions and rebindings in this notebook.")
@@ -168,15 +185,15 @@ class AotMagics(Magics):
         return bundle.invalidations_report(Invalidations(session.invalidations()))
 
     @magic_arguments()
-    @argument("a", metavar="A", help="The earlier trace.")
-    @argument("b", metavar="B", help="The later trace.")
+    @argument("a", metavar="A", type=file_name, help="The earlier trace, or an image.")
+    @argument("b", metavar="B", type=file_name, help="The later trace, or an image.")
     @no_var_expand
     @line_magic
     @one_sentence
     def aot_diff(self, line: str) -> bundle.Report:
-        """Compare two traces: which compilations were added, removed or changed."""
+        """Compare two traces or two images: which compilations were added, removed or changed, and by which edge."""
         args = _parse(self.aot_diff, line)
-        return bundle.diff_report(_trace(args.a), _trace(args.b))
+        return bundle.diff_report(asked.side(args.a), asked.side(args.b))
 
 
 def _parse(magic: Any, line: str) -> Namespace:

@@ -1,11 +1,143 @@
-"""What a user asks of the present session: records that know their frames."""
+"""What a user asks of the present session: frames, and records that know their frames."""
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING, Any
+
 from aotnb import session
+from aotnb.errors import AotError
+from aotnb.image.contents import specializations
 from aotnb.reports.changes import Invalidations
+from aotnb.reports.differences import Side, diff_table
+from aotnb.reports.frames import frame
+from aotnb.reports.roots import growth_table, merge_tables, roots_table
+from aotnb.reports.stragglers import stragglers as found_stragglers
+from aotnb.reports.stragglers import stragglers_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FLOATS = {"seconds_a": float, "seconds_b": float}
 
 
 def invalidations() -> Invalidations:
     """Return what was invalidated in this process, and why, oldest first: a tuple of records with ``.frame`` and ``.tree()``."""
     return Invalidations(session.invalidations())
+
+
+def roots(
+    func: str | Any = None,
+    *,
+    growth: bool = False,
+    merge: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
+    costs: bool = False,
+) -> pd.DataFrame:
+    """Return the objects that compiled code refers to, one row for each, in the table of its method.
+
+    Parameters
+    ----------
+    func
+        A jitted function, or a name or its end such as "f" or "lib.f": only the roots of this one.
+    growth
+        One row for each compilation instead: how the table of its method grew.
+    merge
+        Two image files: what loading them one after the other makes of their roots. Nothing is loaded.
+    costs
+        With *merge*: what each way of storing the roots would cost.
+
+    Columns
+    -------
+    method : str
+        Module and qualified name.
+    key, index : str, int
+        The reference. The key is the id of an image or of this session; 0 is unknown origin, which no image can hold.
+    owner : str
+        Whose key it is: "this session" or the file of the image.
+    kind, value : str
+        "type", "constant", "global", "free", "attribute", "overload", "version", "callee", "object" or "address"; its short text.
+    bytes : int
+        Its size in an image.
+    added_by : str
+        The specialization that added it.
+    users, used_by : int, str
+        How many specializations refer to it, and which.
+    position : int
+        Its place in the table of this process.
+
+    With *growth*: compilation, function, method, total_roots, new_roots, shared_roots, duplicate_roots (roots whose content
+    another owner has brought as well). With *merge*: method, image, key, index, position (after the merge), kind, value, bytes,
+    references, shared_with. With *costs*: proposal, roots, bytes, bytes_saved (against private tables), references,
+    rewritten_references.
+    """
+    if merge is not None:
+        rows, proposals = merge_tables(merge)
+        return frame(proposals if costs else rows)
+    name = func if func is None or isinstance(func, str) else _name(func)
+    return frame(growth_table(name) if growth else roots_table(name))
+
+
+def _name(func: Any) -> str:
+    func = getattr(func, "py_func", func)
+    if not hasattr(func, "__qualname__"):
+        raise AotError(f"{func!r} is no function; give a jitted function or its name")
+    return f"{func.__module__}.{func.__qualname__}"
+
+
+def stragglers() -> pd.DataFrame:
+    """Return what was compiled although an image was loaded, and what no save can take; the costliest first.
+
+    Columns
+    -------
+    what : str
+        "compiled" (a loaded image did not serve it) or "not saved".
+    function, module, signature : str
+        What was compiled.
+    reason, detail : str
+        Reason code and sentence.
+    nearest : str
+        The stored entry of the same function that differs least, if there is one.
+    difference : str
+        In what it differs, such as "argument 2 is array(float32, 2d, A); stored: array(float32, 2d, C)".
+    seconds : float
+        What compiling it took; missing where Numba refused it.
+    what_to_do : str
+        The cure.
+    """
+    return frame(stragglers_table(found_stragglers())).astype({"seconds": float})
+
+
+def diff(a: Any, b: Any) -> pd.DataFrame:
+    """Compare two traces (or their names), or two images (files).
+
+    Columns
+    -------
+    change : str
+        "added" (only in b), "removed" (only in a), "changed" or "same".
+    function, module, signature : str
+        What was compiled.
+    difference : str
+        In what it changed: "the definition", each edge that differs with what was found before and after, the number of
+        compilations, whether it is saved.
+    roots_added, roots_removed : int
+        Roots that only b, only a refers to.
+    seconds_a, seconds_b : float
+        Compile time; missing where it was not compiled, and in images, which do not keep it.
+    reason_a, reason_b : str
+        Why it is not saved, if so.
+    """
+    return frame(diff_table(side(a), side(b))).astype(_FLOATS)
+
+
+def side(what: Any) -> Side:
+    """Return one side of a comparison: a trace, the name of one, or an image file."""
+    if isinstance(what, session.Trace):
+        return Side(f"trace {what.name!r}", what.specializations)
+    known = session.traces()
+    if isinstance(what, str) and what in known:
+        return side(known[what])
+    # a world would be a number here
+    if isinstance(what, str | os.PathLike) and os.path.exists(what):
+        return Side(f"image {os.fspath(what)}", specializations(os.fspath(what)))
+    traces = f"; the traces are {', '.join(known)}" if known else ""
+    raise AotError(f"{what!r} is neither a trace of this process nor an image file{traces}")

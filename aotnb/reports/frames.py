@@ -52,29 +52,6 @@ def roots_growth(trace: tables.TraceLike) -> pd.DataFrame:
     return frame(tables.roots_growth_table(trace))
 
 
-def roots(trace: tables.TraceLike) -> pd.DataFrame:
-    """Return the roots table of each method at the end of a trace: method, code_instances, roots, shared."""
-    return frame(tables.roots_table(trace))
-
-
-def diff(a: tables.TraceLike, b: tables.TraceLike) -> pd.DataFrame:
-    """Return what two traces have in common and what not, by function and signature.
-
-    Columns
-    -------
-    change : str
-        "added" (only in b), "removed" (only in a), "changed" (number of compilations, new roots or reason differ), "same".
-    function, module, signature : str
-        What was compiled.
-    seconds_a, seconds_b : float
-        Compile time in each trace; missing where it was not compiled.
-    reason_a, reason_b : str
-        Why it is not saved, if so.
-    """
-    result = frame(tables.diff_table(a, b))
-    return result.astype({"seconds_a": float, "seconds_b": float})
-
-
 def misses(status: Status) -> pd.DataFrame:
     """Return the questions that ended in the JIT: function, module, signature, reason, detail, what_to_do."""
     return frame(tables.misses_table(status.misses))

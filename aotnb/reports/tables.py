@@ -5,7 +5,6 @@ The columns are part of the public face. Seconds are floats; ``detail`` is one s
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -34,9 +33,6 @@ class Table(NamedTuple):
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
 
-
-# Numba names the loop bodies of parallel functions by an address, another one each time.
-_ADDRESS = re.compile(r"_0x[0-9a-f]+$")
 
 STAGES = ("bytecode", "inference", "rewriting", "lowering", "other_passes")
 
@@ -92,61 +88,6 @@ def roots_growth_table(trace: TraceLike) -> Table:
     functions = {item.index: f"{item.function}{item.signature}" for item in trace.compilations}
     rows = [(index, functions.get(index, ""), *rest) for index, *rest in trace.roots_growth()]
     return Table(("compilation", "function", "method", "total_roots", "new_roots", "shared_roots"), rows)
-
-
-def roots_table(trace: TraceLike) -> Table:
-    """Return one row for each method: its code instances, and the size of its roots table at the end of the trace."""
-    instances: dict[str, int] = defaultdict(int)
-    totals: dict[str, int] = defaultdict(int)
-    shared_by: dict[str, int] = defaultdict(int)
-    for _, method, total, _, shared in trace.roots_growth():
-        instances[method] += 1
-        totals[method] = max(totals[method], total)
-        shared_by[method] += shared
-    return Table(("method", "code_instances", "roots", "shared"), [(m, instances[m], totals[m], shared_by[m]) for m in instances])
-
-
-DIFF_COLUMNS = ("change", "function", "module", "signature", "seconds_a", "seconds_b", "reason_a", "reason_b")
-
-
-def diff_table(a: TraceLike, b: TraceLike) -> Table:
-    """Compare two traces by function and signature.
-
-    ``change`` is "added" (only in b), "removed" (only in a), "same", or "changed": compiled in both, but the number of
-    compilations, the number of new roots or the reason for not saving differ. Seconds are sums where a function was
-    compiled more than once for a signature; a missing side has None.
-    """
-    left, right = _by_signature(a.compilations), _by_signature(b.compilations)
-    rows = [_diff_row(key, left.get(key), right.get(key)) for key in dict.fromkeys((*left, *right))]
-    order = {"added": 0, "removed": 1, "changed": 2, "same": 3}
-    return Table(DIFF_COLUMNS, sorted(rows, key=lambda row: order[row[0]]))
-
-
-def _by_signature(compilations: Iterable[Compilation]) -> dict[tuple[str, str, str], list[Compilation]]:
-    groups: dict[tuple[str, str, str], list[Compilation]] = {}
-    for item in compilations:
-        groups.setdefault((item.module, _ADDRESS.sub("", item.function), item.signature), []).append(item)
-    return groups
-
-
-def _diff_row(key: tuple[str, str, str], left: list[Compilation] | None, right: list[Compilation] | None) -> tuple[Any, ...]:
-    def facts(items: list[Compilation]) -> list[tuple[str, int, str | None]]:
-        return [(item.kind, item.new_roots, item.reason) for item in items]
-
-    if left is None or right is None:
-        change = "added" if left is None else "removed"
-    else:
-        change = "same" if facts(left) == facts(right) else "changed"
-    module, function, signature = key
-    return (change, function, module, signature, _seconds(left), _seconds(right), _reasons(left), _reasons(right))
-
-
-def _seconds(items: list[Compilation] | None) -> float | None:
-    return None if items is None else sum(item.seconds for item in items)
-
-
-def _reasons(items: list[Compilation] | None) -> str:
-    return ", ".join(sorted({item.reason for item in items or () if item.reason}))
 
 
 def misses_table(misses: Iterable[Miss]) -> Table:

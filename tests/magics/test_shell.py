@@ -13,6 +13,7 @@ from IPython.utils.capture import capture_output
 from aotnb import session
 from aotnb.display.bundle import Report
 from aotnb.magics.cells import transform
+from aotnb.reports.roots import GROWTH_COLUMNS, MERGE_COLUMNS, ROOT_COLUMNS
 
 # Images stay loaded as long as the process lives, so each test has a function of its own.
 NUMBERS = itertools.count(1)
@@ -113,13 +114,42 @@ def test_the_report_can_be_had_as_an_object(traced: Any) -> None:
 def test_roots_and_diff(traced: Any) -> None:
     with capture_output():
         run(traced, "%%aot_trace second\ndouble(2.5)")
-    growth = run(traced, "%aot_roots --growth first").frame
-    assert {"method", "total_roots", "new_roots", "shared_roots"} <= set(growth.columns)
-    assert len(growth) == 2
-    assert len(run(traced, "%aot_roots").frame) == 2
+    growth = run(traced, "%aot_roots --growth").frame
+    assert tuple(growth.columns) == GROWTH_COLUMNS
+    assert {"double(int64) -> int64", "helper(float64) -> float64"} <= set(growth["function"])
+    roots = run(traced, "%aot_roots double").frame
+    assert tuple(roots.columns) == ROOT_COLUMNS
+    assert set(roots["method"]) == {"__main__.double"}
+    assert {"int64", "float64", "helper"} <= set(roots["value"])
     diff = run(traced, "%aot_diff first second").frame
     assert sorted(diff["change"]) == ["added", "added", "removed", "removed"]
     assert set(run(traced, "%aot_diff first first").frame["change"]) == {"same"}
+
+
+def test_images_are_compared_and_merged(traced: Any) -> None:
+    with capture_output():
+        run(traced, "%%aot_trace second\ndouble(2.5)")
+        run(traced, "%aot_save one.aot --trace first")
+        run(traced, "%aot_save two.aot --trace second")
+    assert sorted(run(traced, "%aot_diff one.aot two.aot").frame["change"]) == ["added", "removed"]
+    report = run(traced, "%aot_roots --merge one.aot two.aot")
+    assert tuple(report.frame.columns) == MERGE_COLUMNS
+    assert "owner blocks" in repr(report)
+    shared = report.frame[report.frame["shared_with"] != ""]
+    assert "helper" in set(shared["value"])
+    assert set(report.frame["image"]) == {"one.aot", "two.aot"}
+
+
+def test_stragglers_say_what_is_nearest(traced: Any) -> None:
+    with capture_output():
+        run(traced, "%aot_save one.aot --trace first")
+        run(traced, "%aot_load one.aot")
+        run(traced, "double(2.5)")
+    frame = run(traced, "%aot_stragglers").frame
+    rows = frame[(frame["what"] == "compiled") & (frame["function"] == "double")]
+    assert list(rows["difference"]) == ["argument 1 is float64; stored: int64"]
+    assert list(rows["nearest"]) == ["(int64) -> int64"]
+    assert (rows["seconds"] > 0).all()
 
 
 @pytest.mark.parametrize(
@@ -139,6 +169,9 @@ def test_roots_and_diff(traced: Any) -> None:
         ("%aot_diff first nobody", "'nobody'"),
         ("%aot_diff first", "B"),
         ("%aot_roots nobody", "'nobody'"),
+        ("%aot_roots --merge missing.aot text.aot", "there is no image"),
+        ("%aot_roots double --merge text.aot text.aot", "neither"),
+        ("%aot_stragglers x", "unrecognized"),
         ("%%aot_trace --bogus\n1", "--bogus"),
         ("%%aot_trace outer\n%aot_trace inner", "still open"),
     ],
@@ -155,7 +188,7 @@ def test_mistakes_are_one_sentence_and_fail_the_cell(named: Any, code: str, says
 
 
 def test_help_is_generated_from_the_arguments(shell: Any) -> None:
-    for name in ("aot_trace", "aot_report", "aot_save", "aot_load", "aot_status", "aot_roots", "aot_diff"):
+    for name in ("aot_trace", "aot_report", "aot_save", "aot_load", "aot_status", "aot_roots", "aot_stragglers", "aot_diff"):
         text = shell.object_inspect_text(f"%{name}")
         assert f"%{name}" in text
         assert "::" in text

@@ -1,0 +1,55 @@
+"""What an image holds, for reports: who uses which root, and its entries as comparisons see them. Runs nothing of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aotnb.core.digest import digest
+from aotnb.core.records import Specialization
+from aotnb.core.text import Use
+from aotnb.image.model import method_key, references
+from aotnb.image.reader import ImageReader
+
+_SLOTS = {"obj": "object", "dyn": "address"}
+
+
+def root_uses(reader: ImageReader) -> dict[tuple[str, int], list[Use]]:
+    """Return every reference of an image, by (method, index): one for each mention in a code instance or a slot."""
+    found: dict[tuple[str, int], list[Use]] = {}
+    for number in range(len(reader)):
+        tree = reader.stored(number)
+        method = f"{tree['module']}:{tree['qualname']}:{tree['method']}"
+        for role, index in references(tree):
+            found.setdefault((method, index), []).append(Use(role, tree["signature"], number))
+    for _, _, _, slots in reader.index["code"].values():
+        for kind, owner, root in slots.values():
+            if root >= 0:
+                tree = reader.stored(owner)
+                method = f"{tree['module']}:{tree['qualname']}:{tree['method']}"
+                found.setdefault((method, root), []).append(Use(_SLOTS.get(kind, kind), tree["signature"], owner))
+    return found
+
+
+def specializations(path: str | Path) -> list[Specialization]:
+    """Return the entries of an image.
+
+    Raises
+    ------
+    ImageRejected
+        If the file is missing, is no image, or is damaged.
+    """
+    reader = ImageReader(path)
+    instances = [(number, reader.instance(number)) for number in range(len(reader))]
+    return [
+        Specialization(
+            function=instance.qualname,
+            module=instance.module,
+            signature=instance.signature,
+            kind=instance.kind,
+            method=instance.method,
+            edges={(edge.kind, edge.where, edge.name): (edge.digest, edge.summary) for edge in instance.edges},
+            roots=frozenset(digest(reader.method_root(method_key(instance), i)) for _, i in references(reader.stored(number))),
+        )
+        for number, instance in instances
+        if instance.entry
+    ]
