@@ -16,7 +16,7 @@ from aotnb.display.progress import DELAY, Display, Silent, TerminalLine, Watched
 from aotnb.display.render import html_table, text_table
 from aotnb.reports.differences import Side, diff_table
 from aotnb.reports.explain import REASONS
-from aotnb.reports.stragglers import straggling, stragglers_table
+from aotnb.reports.stragglers import stragglers_table, straggling
 from aotnb.reports.tables import COMPILATION_COLUMNS, Table
 
 INT, FLOAT = "(int64) -> int64", "(float64) -> float64"

@@ -51,7 +51,7 @@ def _array(parts: list[Tree]) -> str | None:
     return f"array({type_text(dtype)}, {ndim}d, {layout}{flags})"
 
 
-def _dispatcher(parts: list[Tree]) -> str | None:
+def _jitted(parts: list[Tree]) -> str | None:
     module, qualname = parts[0][:2]
     return f"dispatcher({json.dumps(f'{module}:{qualname}')})"
 
@@ -89,7 +89,7 @@ def _scalar_tree(value: Any) -> Tree:
 _SPECIAL: dict[str, Any] = {
     "named": _named,
     "array": _array,
-    "dispatcher": _dispatcher,
+    "dispatcher": _jitted,
     "literal": _of_value("literal"),
     "omitted": _of_value("omitted"),
 }
@@ -217,9 +217,7 @@ def root_text(role: str, tree: Tree) -> str:
         text = _path_text(*tree[1:])
     elif role == "constant" and (plain := _scalar_text(tree)) is not None:
         text = plain
-    elif tree[0] == "unknown":
-        text = str(tree[1])
-    elif tree[0] in ("placeholder", "lifted"):
+    elif tree[0] in ("unknown", "placeholder", "lifted"):
         text = str(tree[1])
     elif tree[0] == "live":
         text = f"{tree[1]} {_path_text(*tree[2])}"

@@ -276,11 +276,12 @@ class Resolver:
         nearest: tuple[str, ...] = ("not_traced", f"{disp.py_func.__qualname__} is not in the image")
         for image in reversed(self.images):
             if name not in image.reader.index["methods"]:
-                nearest = _left_out(image.reader, disp) or nearest
+                nearest = _nearer(nearest, _left_out(image.reader, disp) or nearest)
                 continue
             try:
-                number, verdict, nearest = self._find(image, kind, disp, args, return_type, flags, name)
+                number, verdict, found = self._find(image, kind, disp, args, return_type, flags, name)
                 if number is None:
+                    nearest = _nearer(nearest, found)
                     continue
                 if self.verifying:
                     self._expect(image.reader.instance(number), disp, args, image.reader.image_id)
@@ -415,6 +416,17 @@ class Resolver:
             return None
         # a parallel ufunc compiles a loop of its own around this one, and links it
         return install.wrapper_info(library.part(name.rpartition(".")[0]), cres.environment, name)
+
+
+def _nearer(known: tuple[str, ...], found: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the better of two explanations of a miss: a stored entry for these very types says more than others."""
+    return found if _rank(found) > _rank(known) else known
+
+
+def _rank(why: tuple[str, ...]) -> int:
+    if len(why) < 3:  # no entry of this function
+        return int(why[0] != "not_traced")
+    return {"method_changed": 2, "not_traced": 3}.get(why[0], 4)
 
 
 def _left_out(reader: ImageReader, disp: Any) -> tuple[str, str] | None:

@@ -142,13 +142,15 @@ def test_images_are_compared_and_merged(traced: Any) -> None:
 
 def test_stragglers_say_what_is_nearest(traced: Any) -> None:
     with capture_output():
-        run(traced, "%aot_save one.aot --trace first")
+        run(traced, "@numba.njit\ndef halve(x):\n    return x / 2")
+        run(traced, "%%aot_trace halved\nhalve(3)")
+        run(traced, "%aot_save one.aot --trace halved")
         run(traced, "%aot_load one.aot")
-        run(traced, "double(2.5)")
+        run(traced, "halve(2.5)")
     frame = run(traced, "%aot_stragglers").frame
-    rows = frame[(frame["what"] == "compiled") & (frame["function"] == "double")]
+    rows = frame[(frame["what"] == "compiled") & (frame["function"] == "halve") & (frame["signature"] == "(float64)")]
     assert list(rows["difference"]) == ["argument 1 is float64; stored: int64"]
-    assert list(rows["nearest"]) == ["(int64) -> int64"]
+    assert list(rows["nearest"]) == ["(int64) -> float64"]
     assert (rows["seconds"] > 0).all()
 
 
