@@ -4,6 +4,7 @@
 #   make demo                      trace and save in one kernel, load and run in a fresh one, print the table
 #   make test-slow                 the tests marked slow or corpus
 #   make test-verify               the edit suite under the oracle: every hit is compiled as well and compared
+#   make test-numba                Numba's own tests: plain, recording, and from the image (MODULES='test_tuples ...'); hours
 #   make test-matrix               the tests under the other supported Numba
 #   make docs                      the documentation, warnings are errors -> docs/_build/html
 #   make bench                     first-call times in fresh processes
@@ -29,7 +30,7 @@ unexport AOTNB_IMAGE AOTNB_RECORD AOTNB_REPORT AOTNB_VERIFY
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env test lint types contracts pytest test-slow test-verify test-matrix demo docs bench format clean
+.PHONY: help env test lint types contracts pytest test-slow test-verify test-numba test-matrix demo docs bench format clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -94,6 +95,9 @@ test-slow: $(VENV)/.test $(VENV)/.demo
 
 test-verify: $(VENV)/.test
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS) --verify tests/e2e/test_edited_code.py tests/e2e/test_edited_values.py tests/e2e/test_kept.py $(ARGS)
+
+test-numba: $(VENV)/.test
+	@$(BIN)/python tests/numba_suite/run.py $(MODULES)
 
 test-matrix: $(MATRIX_VENV)/.test
 	@$(MATRIX_BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not slow and not corpus and not browser and not notebook' $(ARGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -126,6 +126,17 @@ def dispatchers_in_type(typ: Any) -> Iterator[tuple[list[int], Any]]:
     elif isinstance(typ, types.Omitted):
         for path, disp in dispatchers_in_value(typ.value):
             yield path, disp
+
+
+def passed_dispatchers(args: Iterable[Any]) -> list[Any]:
+    """Return the dispatchers that values of the types *args* pass, as far as they are alive."""
+    found = []
+    for arg in args:
+        try:
+            found += [disp for _, disp in dispatchers_in_type(arg)]
+        except ReferenceError:
+            continue
+    return found
 
 
 def namespace_module(namespace: dict[str, Any]) -> str | None:

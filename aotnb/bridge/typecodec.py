@@ -46,6 +46,8 @@ def encode_type(typ: types.Type) -> Tree:
         raise NotRelocatable(f"type {typ} of class {name} has no encoding") from None
     try:
         return encoder(typ)
+    except ReferenceError:
+        raise NotRelocatable("a function that was passed as an argument is gone") from None
     except (AttributeError, TypeError) as error:
         raise NotRelocatable(f"type {typ} cannot be encoded: {error}") from None
 

@@ -104,7 +104,7 @@ class Planner:
                 add(instance)
         except NotRelocatable as error:
             problem = (error.reason, str(error))
-        except (AttributeError, KeyError, LookupError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, LookupError, ReferenceError, TypeError, ValueError) as error:
             # one function that surprises us must not cost the others
             problem = ("not_relocatable", f"{type(error).__name__} while it was described: {error}; please report this")
         if problem is not None:

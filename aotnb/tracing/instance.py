@@ -48,6 +48,7 @@ class Instance:
     flags: Any
     config: str
     switches: dict[str, str]
+    passed: list[Any]  # dispatchers among the arguments: their types alone do not keep them alive
     depth: int
     parent: int | None
     template: Any = None  # the @overload template whose implementation this is

@@ -252,6 +252,7 @@ class Recorder:
             flags=flags,
             config=config,
             switches=switches,
+            passed=numba_facts.passed_dispatchers(args),
             depth=len(self._frames),
             parent=self._frames[-1].index if self._frames else None,
             template=template,
@@ -323,7 +324,8 @@ class Recorder:
             config, switches = switches_digest()
             instance = Instance(
                 index=-1, func=disp.py_func, dispatcher=disp, kind="function", args=args, return_type=None,
-                flags=None, config=config, switches=switches, depth=len(self._frames), parent=None,
+                flags=None, config=config, switches=switches,
+                passed=numba_facts.passed_dispatchers(args), depth=len(self._frames), parent=None,
                 result=cres, finished=True, from_image=cres.library.entry,
             )  # fmt: skip
             self._by_library[id(cres.library)] = instance

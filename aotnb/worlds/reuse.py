@@ -99,6 +99,9 @@ def check(instance: Instance, disp: Any, args: tuple[Any, ...], image_holds: Cal
             if not image_holds(instance):
                 raise Refused(Cause("callee", instance.qualname, "what its code was compiled with", "something else"))
             continue
+        if instance.result.objectmode or instance.result.lifted:
+            # the interpreter is handed the very objects that were found then
+            raise Refused(Cause("callee", instance.qualname, "the objects that its object mode code uses", "perhaps others"))
         here = _reads(instance, func, args_here)
         for name, content in instance.overload_sets.items():
             if numba_facts.overload_set_digest(name) != content:
@@ -160,7 +163,13 @@ def _require_no_other_code(disp: Any, callee: Instance) -> None:
     """Refuse if *disp* has code of its own for the same arguments: a caller compiled now would link that."""
     wanted = [canonical(tree) for tree in encode_types(callee.args)]
     for args, library in numba_facts.compiled_overloads(disp):
-        if library is not callee.result.library and [canonical(tree) for tree in encode_types(args)] == wanted:
+        if library is callee.result.library:
+            continue
+        try:
+            same = [canonical(tree) for tree in encode_types(args)] == wanted
+        except NotRelocatable:
+            continue
+        if same:
             raise Refused(Cause("callee", callee.qualname, "the code it was compiled with", "code of its own"))
 
 

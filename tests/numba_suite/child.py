@@ -1,0 +1,129 @@
+"""Run a part of Numba's own tests in this process, and write each verdict down at once: ``child.py MODE IMAGE OUT TEST ...``.
+
+MODE is "plain" (aotnb is not even imported), "record" (an image is written at the end) or "load" (the image answers).
+OUT gets one JSON object a line: the verdict of each test as it ends, so that a crash shows where, and a summary at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+import traceback
+import unittest
+import warnings
+from typing import Any
+
+import numpy as np
+
+
+class Verdicts(unittest.TestResult):
+    """Writes a line for each test; tests that fail do not stop the run."""
+
+    def __init__(self, out: Any, count: Any) -> None:
+        super().__init__()
+        self.out, self.count = out, count
+        self.verdict, self.why = "passed", ""
+
+    def startTest(self, test: unittest.TestCase) -> None:
+        super().startTest(test)
+        random.seed(1)
+        np.random.seed(1)
+        self.verdict, self.why, self.before, self.began = "passed", "", self.count(), time.perf_counter()
+        self.write({"begin": test.id()})
+
+    def write(self, row: dict[str, Any]) -> None:
+        self.out.write(json.dumps(row) + "\n")
+        self.out.flush()
+
+    def stopTest(self, test: unittest.TestCase) -> None:
+        seconds = time.perf_counter() - self.began
+        compilations = self.count() - self.before
+        row = {"test": test.id(), "verdict": self.verdict, "compilations": compilations, "seconds": round(seconds, 3)}
+        self.write(row | ({"why": self.why[-1500:]} if self.why else {}))
+        super().stopTest(test)
+
+    def _note(self, verdict: str, err: Any) -> None:
+        self.verdict = verdict
+        self.why = err if isinstance(err, str) else "".join(traceback.format_exception(*err))
+
+    def addError(self, test: Any, err: Any) -> None:
+        self._note("error", err)
+        if not hasattr(self, "began") or not isinstance(test, unittest.TestCase):
+            self.write({"test": str(test), "verdict": "error", "compilations": 0, "seconds": 0.0, "why": self.why[-1500:]})
+
+    def addFailure(self, test: Any, err: Any) -> None:
+        self._note("failed", err)
+
+    def addSkip(self, test: Any, reason: str) -> None:
+        self._note("skipped", reason)
+
+    def addExpectedFailure(self, test: Any, err: Any) -> None:
+        self.verdict = "expected failure"
+
+    def addUnexpectedSuccess(self, test: Any) -> None:
+        self.verdict = "unexpected success"
+
+    def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
+        if err is not None:
+            self._note("failed" if issubclass(err[0], test.failureException) else "error", err)
+
+
+def main() -> None:
+    """Run the tests and write the summary."""
+    mode, image, out, *names = sys.argv[1:]
+    warnings.simplefilter("ignore")
+    sys.argv = [sys.argv[0]]
+    session = None
+    if mode != "plain":
+        from aotnb import session
+
+        session.activate()
+        if mode == "load":
+            session.load(image)
+    from numba.core import compiler
+
+    runs = [0, 0]  # all, and those that Numba gave up with an error: they leave nothing that could be stored
+    compile_core = compiler.CompilerBase._compile_core
+
+    def counted(self: Any) -> Any:
+        runs[0] += 1
+        try:
+            return compile_core(self)
+        except BaseException:
+            runs[1] += 1
+            raise
+
+    compiler.CompilerBase._compile_core = counted
+    suite = unittest.defaultTestLoader.loadTestsFromNames(names)
+    at_import = runs[0]
+    with open(out, "w") as file:
+        result = Verdicts(file, lambda: runs[0])
+        suite.run(result)
+        summary: dict[str, Any] = {
+            "summary": True,
+            "compilations": runs[0] - runs[1],
+            "given_up": runs[1],
+            "at_import": at_import,
+        }
+        if session is not None:
+            status = session.status()
+            reasons: dict[str, int] = {}
+            for miss in status.misses:
+                reasons[miss.reason] = reasons.get(miss.reason, 0) + 1
+            summary |= {"served": len(status.served), "misses": reasons}
+            summary["missed"] = [[m.module, m.function, m.signature[:200], m.reason, m.detail[:300]] for m in status.misses]
+        if mode == "record":
+            began = time.perf_counter()
+            try:
+                saved = session.save(image, link="in-process")
+                summary |= {"entries": saved.entries, "save_seconds": round(time.perf_counter() - began, 1)}
+                summary["dropped"] = [[d.module, d.function, d.signature[:200], d.reason, d.detail[:300]] for d in saved.dropped]
+            except Exception as error:
+                summary["save_error"] = f"{type(error).__name__}: {error}"
+        result.write(summary)
+
+
+if __name__ == "__main__":
+    main()
