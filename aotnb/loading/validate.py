@@ -115,12 +115,12 @@ class Validator:
                     state = "is gone" if disp is None else "has another definition"
                     raise _Refused("callee_changed", f"{record.qualname}, called by {instance.qualname}, {state}")
                 self._meet(disp)
-                there = None if frozen else self._is_compiled(record, disp)
+                there = None if frozen else self._is_compiled(callee, disp)
                 if there is not None:
                     self.verdict.linked.append((place, disp, there))
                 stack.append((callee, disp.py_func, disp, None, frozen or there is not None, place))
 
-    def _is_compiled(self, callee: CodeInstance, disp: Any) -> Any:
+    def _is_compiled(self, number: int, disp: Any) -> Any:
         """Return the library of this very code if *disp* has it already, frozen when it was compiled: a caller links it as it is.
 
         Other code for the same arguments means that the caller would link that other code.
@@ -128,6 +128,7 @@ class Validator:
         existing = numba_facts.compiled_overloads(disp)
         if not existing:
             return None
+        callee = self.image.instance(number)
         trees = [canonical(self.image.root(callee, root)) for root in callee.args]
         for args, library in existing:
             try:
@@ -136,10 +137,9 @@ class Validator:
             except NotRelocatable:
                 continue
             entry = numba_facts.image_entry(library)
-            known = entry[0].reader.instance(entry[1]).id if entry is not None else None
-            if known == callee.id:
+            if entry is not None and _is_same_code(self.image, number, entry[0].reader, entry[1], set()):
                 return library
-            if known is not None or not self.reads_hold(library, callee):
+            if entry is not None or not self.reads_hold(library, callee):
                 raise _Refused("callee_changed", f"{callee.qualname} was compiled earlier in this process with other values")
             return None
         return None
@@ -238,6 +238,31 @@ class Validator:
         known = self.verdict.dispatchers.setdefault(digest(method_tree(disp)), [])
         if all(other is not disp for other in known):
             known.append(disp)
+
+
+def _is_same_code(a: ImageReader, left: int, b: ImageReader, right: int, seen: set[tuple[int, int]]) -> bool:
+    """Return whether two stored code instances answer the same question and read the same things, down to the last callee.
+
+    Their ids may differ all the same: that of code that Python called as well stands for its wrappers, too.
+    """
+    if (left, right) in seen:
+        return True
+    seen.add((left, right))
+    one, other = a.instance(left), b.instance(right)
+    if one.id == other.id:
+        return True
+    if (one.key, one.module, one.qualname, one.method) != (other.key, other.module, other.qualname, other.method):
+        return False
+    if _edges_of(one) != _edges_of(other) or len(one.callees) != len(other.callees):
+        return False
+    if not one.key:  # made by the compiler: only its code tells it from another one
+        return False
+    pairs = [sorted(((canonical(path), number) for number, path in item.callees)) for item in (one, other)]
+    return all(p == q and _is_same_code(a, m, b, n, seen) for (p, m), (q, n) in zip(*pairs, strict=True))
+
+
+def _edges_of(instance: CodeInstance) -> list[list[str]]:
+    return sorted([edge.kind, edge.where, edge.name, edge.digest] for edge in instance.edges)
 
 
 def _is_code(value: Any) -> bool:

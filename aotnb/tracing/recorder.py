@@ -39,7 +39,8 @@ class Recorder:
         self.instances: list[Instance] = []
         self.answer: Callable[[str, Any, tuple[Any, ...], Any, Any], Any] | None = None  # set by the loader
         self.answer_wrapper: Callable[[str, Any, Any], Any] | None = None
-        self.find_again: Callable[[Any, tuple[Any, ...], Any], Any] | None = None  # code that was compiled before
+        # code that was compiled before, for (kind, dispatcher, argument types, return type, flags)
+        self.find_again: Callable[[str, Any, tuple[Any, ...], Any, Any], Any] | None = None
         self.before_question: Callable[[], Any] | None = None  # the compiler is about to be asked by Python
         self.new_code: list[tuple[Instance, Any]] = []  # code and its dispatcher, since somebody last took this list
         self.failed: weakref.WeakSet[Any] = weakref.WeakSet()  # dispatchers for which a compilation raised
@@ -82,7 +83,7 @@ class Recorder:
         """Find code that is not in the dispatcher: compiled before, in an image, or by the compiler now."""
         template = self._template_for(disp)
         if self.find_again is not None and template is None:
-            known = self.find_again(disp, args, return_type)
+            known = self.find_again("function", disp, args, return_type, None)
             if known is not None:
                 self._reused(disp, args, known)
                 return known.entry_point
@@ -121,6 +122,11 @@ class Recorder:
     def ufunc_dispatch(self, disp: Any, sig: Any, flags: Any, compile_: Callable[[], Any]) -> Any:
         """Answer a question to the scalar kernel behind ``@vectorize`` and ``@guvectorize``."""
         args, return_type = numba_facts.normalize(sig)
+        if self.find_again is not None:
+            known = self.find_again("ufunc", disp, args, return_type, flags)
+            if known is not None:
+                self._reused(disp, args, known)
+                return known
         if self.answer is not None:
             served = self.answer("ufunc", disp, args, return_type, flags)
             if served is not None:

@@ -57,9 +57,10 @@ class Worlds:
         if reference is not None and node.payload.instance is not None and (disp := reference()) is not None:
             weakref.finalize(disp, self._dead.append, node).atexit = False
 
-    def find_again(self, disp: Any, args: tuple[Any, ...], return_type: Any) -> Any:
+    def find_again(self, kind: str, disp: Any, args: tuple[Any, ...], return_type: Any, flags: Any) -> Any:
         """Answer a question to a dispatcher with code that this process compiled before; None if there is none that fits."""
-        found = find_again(self._store, disp, args, return_type, self.image_holds, put=not self.verifying)
+        candidates = self._store.candidates(kind, disp, args, return_type, flags)
+        found = find_again(candidates, disp, args, self.image_holds, put=not self.verifying)
         if found is None:
             return None
         cres, instance, moved = found

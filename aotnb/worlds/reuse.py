@@ -42,20 +42,20 @@ class Store:
         self._by_name: dict[tuple[str, str], list[Instance]] = {}
         self._keys: dict[int, str | None] = {}
 
-    def candidates(self, disp: Any, args: tuple[Any, ...], return_type: Any) -> list[Instance]:
+    def candidates(self, kind: str, disp: Any, args: tuple[Any, ...], return_type: Any, flags: Any) -> list[Instance]:
         """Return code for equal functions and equal types, compiled under equal switches; the newest first."""
         for instance in self._instances[self._indexed :]:
             if not instance.finished:
                 break  # and all after it: they are nested in it
             self._indexed += 1
-            if instance.kind == "function" and instance.dispatcher is not None and instance.from_image is None:
+            if instance.kind in ("function", "ufunc") and instance.dispatcher is not None and instance.from_image is None:
                 self._by_name.setdefault((instance.module, instance.qualname), []).append(instance)
         named = self._by_name.get((disp.py_func.__module__ or "", disp.py_func.__qualname__))
         if not named:
             return []
         try:
-            flags = numba_facts.flags_digest(numba_facts.resolved_flags(disp))
-            asked = _key(disp, args, return_type, flags, switches_digest()[0])
+            content = numba_facts.flags_digest(flags if flags is not None else numba_facts.resolved_flags(disp))
+            asked = _key(kind, disp, args, return_type, content, switches_digest()[0])
         except NotRelocatable:
             return []
         return [instance for instance in reversed(named) if instance.result is not None and self._key_of(instance) == asked]
@@ -64,16 +64,18 @@ class Store:
         if id(instance) not in self._keys:
             try:
                 flags = numba_facts.flags_digest(instance.flags)
-                key: str | None = _key(instance.dispatcher, instance.args, instance.return_type, flags, instance.config)
+                key: str | None = _key(
+                    instance.kind, instance.dispatcher, instance.args, instance.return_type, flags, instance.config
+                )
             except NotRelocatable:
                 key = None
             self._keys[id(instance)] = key
         return self._keys[id(instance)]
 
 
-def _key(disp: Any, args: tuple[Any, ...], return_type: Any, flags: str, config: str) -> str:
+def _key(kind: str, disp: Any, args: tuple[Any, ...], return_type: Any, flags: str, config: str) -> str:
     explicit = None if return_type is None else encode_type(return_type)
-    return digest([method_tree(disp), encode_types(args), explicit, flags, config])
+    return digest([kind, method_tree(disp), encode_types(args), explicit, flags, config])
 
 
 def check(instance: Instance, disp: Any, args: tuple[Any, ...], image_holds: Callable[[Instance], bool]) -> Moved:
@@ -175,6 +177,9 @@ def _require_no_other_code(disp: Any, callee: Instance) -> None:
 
 def place(instance: Instance, disp: Any, args: tuple[Any, ...]) -> Any:
     """Put the code of *instance* behind *disp*; return the compile result that is there now."""
+    if instance.kind == "ufunc":
+        disp.overloads[instance.result.signature] = instance.result
+        return instance.result
     return_type = instance.result.signature.return_type
     if tuple(instance.args) != args:
         scope = {canonical(encode_type(arg)): arg for arg in numba_facts.nested_types(args)}
@@ -183,13 +188,13 @@ def place(instance: Instance, disp: Any, args: tuple[Any, ...]) -> Any:
 
 
 def find_again(
-    store: Store, disp: Any, args: tuple[Any, ...], return_type: Any, image_holds: Callable[[Instance], bool], *, put: bool
+    candidates: list[Instance], disp: Any, args: tuple[Any, ...], image_holds: Callable[[Instance], bool], *, put: bool
 ) -> tuple[Any, Instance, Moved] | None:
-    """Return a compile result for this question from code that was compiled before, whose it is, and which dispatchers moved.
+    """Return a compile result from the first of *candidates* that fits, whose code it is, and which dispatchers moved.
 
     Without *put* the code is not put behind *disp*, and the result is None.
     """
-    for instance in store.candidates(disp, args, return_type):
+    for instance in candidates:
         if any(reason in ("incoherent", "compiled_before_hooks") for reason, _ in instance.problems):
             continue
         try:
