@@ -15,7 +15,8 @@ from aotnb.building.plan import Planner, first_problems
 from aotnb.building.roots import SessionRoots, roots_growth, specializations
 from aotnb.core.records import Compilation, Dropped, Invalidation, LoadReport, Miss, SaveReport, Served, Specialization, Status
 from aotnb.core.roots import RootsRegistry
-from aotnb.errors import TraceError, VerifyMismatch
+from aotnb.errors import AotError, TraceError, VerifyMismatch
+from aotnb.image.contents import specialization
 from aotnb.image.model import CodeInstance
 from aotnb.image.reader import ImageReader
 from aotnb.loading.loader import LoadedImage, Resolver, check_fit
@@ -393,6 +394,24 @@ def track(automatic: bool) -> None:
 def world() -> int:
     """Return the world counter: it grows with each change that invalidated code."""
     return _session.worlds.table.world if _session is not None else 1
+
+
+def valid_in(number: int) -> list[Specialization]:
+    """Return the compiled code of this process that was valid in a world, as comparisons see it.
+
+    Raises
+    ------
+    AotError
+        If there has been no such world.
+    """
+    if not 1 <= number <= world():
+        raise AotError(f"there is no world {number}; this process is in world {world()}, the first one is 1")
+    if _session is None:
+        return []
+    check()
+    found = _session.worlds.valid_in(number)
+    served = [specialization(image.reader, entry) for image, entry in (i.from_image for i in found if i.from_image is not None)]
+    return [*specializations([instance for instance in found if instance.from_image is None]), *served]
 
 
 def invalidations() -> tuple[Invalidation, ...]:

@@ -39,17 +39,18 @@ def specializations(path: str | Path) -> list[Specialization]:
         If the file is missing, is no image, or is damaged.
     """
     reader = ImageReader(path)
-    instances = [(number, reader.instance(number)) for number in range(len(reader))]
-    return [
-        Specialization(
-            function=instance.qualname,
-            module=instance.module,
-            signature=instance.signature,
-            kind=instance.kind,
-            method=instance.method,
-            edges={(edge.kind, edge.where, edge.name): (edge.digest, edge.summary) for edge in instance.edges},
-            roots=frozenset(digest(reader.method_root(method_key(instance), i)) for _, i in references(reader.stored(number))),
-        )
-        for number, instance in instances
-        if instance.entry
-    ]
+    return [specialization(reader, number) for number in range(len(reader)) if reader.instance(number).entry]
+
+
+def specialization(reader: ImageReader, number: int) -> Specialization:
+    """Return one code instance of an image as comparisons see it."""
+    instance = reader.instance(number)
+    return Specialization(
+        function=instance.qualname,
+        module=instance.module,
+        signature=instance.signature,
+        kind=instance.kind,
+        method=instance.method,
+        edges={(edge.kind, edge.where, edge.name): (edge.digest, edge.summary) for edge in instance.edges},
+        roots=frozenset(digest(reader.method_root(method_key(instance), i)) for _, i in references(reader.stored(number))),
+    )

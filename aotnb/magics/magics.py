@@ -191,7 +191,7 @@ class AotMagics(Magics):
     @line_magic
     @one_sentence
     def aot_diff(self, line: str) -> bundle.Report:
-        """Compare two traces or two images: which compilations were added, removed or changed, and by which edge."""
+        """Compare two traces, two images or two worlds: which compilations were added, removed or changed, and by which edge."""
         args = _parse(self.aot_diff, line)
         return bundle.diff_report(asked.side(args.a), asked.side(args.b))
 

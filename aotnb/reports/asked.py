@@ -108,7 +108,7 @@ def stragglers() -> pd.DataFrame:
 
 
 def diff(a: Any, b: Any) -> pd.DataFrame:
-    """Compare two traces (or their names), or two images (files).
+    """Compare two traces (or their names), two images (files), or two worlds (numbers): what was valid in each.
 
     Columns
     -------
@@ -130,14 +130,15 @@ def diff(a: Any, b: Any) -> pd.DataFrame:
 
 
 def side(what: Any) -> Side:
-    """Return one side of a comparison: a trace, the name of one, or an image file."""
+    """Return one side of a comparison: a trace, the name of one, an image file, or the number of a world."""
     if isinstance(what, session.Trace):
         return Side(f"trace {what.name!r}", what.specializations)
     known = session.traces()
     if isinstance(what, str) and what in known:
         return side(known[what])
-    # a world would be a number here
+    if isinstance(what, int) or (isinstance(what, str) and what.isdecimal() and not os.path.exists(what)):
+        return Side(f"world {what}", session.valid_in(int(what)))
     if isinstance(what, str | os.PathLike) and os.path.exists(what):
         return Side(f"image {os.fspath(what)}", specializations(os.fspath(what)))
     traces = f"; the traces are {', '.join(known)}" if known else ""
-    raise AotError(f"{what!r} is neither a trace of this process nor an image file{traces}")
+    raise AotError(f"{what!r} is neither a trace of this process nor an image file nor the number of a world{traces}")

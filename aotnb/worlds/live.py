@@ -83,6 +83,17 @@ class Worlds:
         """Overloads that are registered from now on may take the place of earlier ones of the same name."""
         self._cell_began = overloads.registered()
 
+    def valid_in(self, world: int) -> list[Instance]:
+        """Return the code that was valid in *world* and had a dispatcher, each once."""
+        found = {}
+        for node in (*self.ended, *self.table.nodes()):
+            instance = node.payload.instance
+            if instance is None or node.payload.dispatcher is None or node.min_world > world:
+                continue
+            if node.max_world is None or node.max_world >= world:
+                found[id(instance)] = instance
+        return list(found.values())
+
     # ------------------------------------------------------------ what changed
 
     def before_question(self) -> None:
