@@ -5,6 +5,7 @@
 #   make test-slow                 the tests marked slow or corpus
 #   make test-verify               the edit suite under the oracle: every hit is compiled as well and compared
 #   make test-numba                Numba's own tests: plain, recording, and from the image (MODULES='test_tuples ...'); hours
+#   make test-worlds-long          random notebooks beside an oracle: make test-worlds-long STEPS=5000 SEED=1
 #   make test-matrix               the tests under the other supported Numba
 #   make docs                      the documentation, warnings are errors -> docs/_build/html
 #   make bench                     first-call times in fresh processes
@@ -19,6 +20,8 @@ MATRIX_VENV ?= .venv-numba$(subst .,,$(MATRIX_NUMBA))
 # pytest's own arguments: make test ARGS='-k trust -x'
 ARGS ?=
 JOBS ?= 2
+STEPS ?= 5000
+SEED ?= 1
 
 BIN := $(VENV)/bin
 MATRIX_BIN := $(MATRIX_VENV)/bin
@@ -30,7 +33,7 @@ unexport AOTNB_IMAGE AOTNB_RECORD AOTNB_REPORT AOTNB_VERIFY
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env test lint types contracts pytest test-slow test-verify test-numba test-matrix demo docs bench format clean
+.PHONY: help env test lint types contracts pytest test-slow test-verify test-numba test-worlds-long test-matrix demo docs bench format clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -98,6 +101,9 @@ test-verify: $(VENV)/.test
 
 test-numba: $(VENV)/.test
 	@$(BIN)/python tests/numba_suite/run.py $(MODULES)
+
+test-worlds-long: $(VENV)/.test
+	@$(BIN)/python tests/worlds/differential.py --steps $(STEPS) --seed $(SEED) $(ARGS)
 
 test-matrix: $(MATRIX_VENV)/.test
 	@$(MATRIX_BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not slow and not corpus and not browser and not notebook' $(ARGS)

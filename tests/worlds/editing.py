@@ -17,6 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from textwrap import dedent
+from typing import Any
 
 from shells import Answer, Nurseries, Shell, feed, run_all
 
@@ -79,7 +80,7 @@ class Stage:
     answer: Answer
     compiled: list[str]
     compilations: int
-    rows: list[dict[str, str]]
+    rows: list[dict[str, Any]]
     right: Answer
 
 
@@ -122,6 +123,17 @@ def _play_stage(edit: Edit, name: str, shell: Shell, oracle: Shell, nurseries: N
 # ---- what must hold -------------------------------------------------------------------------------------------------
 
 
+def check(edit: Edit, played: Mapping[str, Stage]) -> None:
+    """Check all that is below, and say all that is wrong at once."""
+    wrong = []
+    for one in (check_meaning, check_compilations, check_rows):
+        try:
+            one(edit, played)
+        except AssertionError as error:
+            wrong.append(str(error).partition("\nassert")[0])
+    assert not wrong, "\n".join(wrong)
+
+
 def check_meaning(edit: Edit, played: Mapping[str, Stage]) -> None:
     """The edit itself is as meant: it changes what the oracle says, or does not."""
     if "edited" in played:
@@ -155,9 +167,9 @@ def check_rows(edit: Edit, played: Mapping[str, Stage]) -> None:
     assert rows, "there are no rows of invalidations"
     for row in rows:
         assert re.search(edit.cause, row["cause"]), f"the cause should be {edit.cause}: {row}"
-        assert re.search(edit.kind, row["cause_kind"]), f"the kind of cause should be {edit.kind}: {row}"
+        assert re.search(edit.kind, row["kind"]), f"the kind of cause should be {edit.kind}: {row}"
     for victim, through in edit.chain.items():
-        mine = [row for row in rows if last_part(row["victim"]) == victim]
+        mine = [row for row in rows if last_part(row["function"]) == victim]
         assert mine, f"{victim} is no victim: {rows}"
         assert [last_part(name) for name in mine[0]["chain"]] == through, f"the chain of {victim}: {mine[0]}"
         assert mine[0]["depth"] == len(through) - 1

@@ -163,15 +163,7 @@ def invalidations() -> list[dict[str, Any]]:
     """Return the rows of ``aotnb.invalidations()`` as plain dictionaries."""
     import aotnb
 
-    if "invalidations" not in aotnb.__all__:
-        return []
-    found = aotnb.invalidations()
-    records = found.to_dict("records") if hasattr(found, "to_dict") else [as_dict(row) for row in found]
-    return json.loads(json.dumps(records, default=str))
-
-
-def as_dict(row: Any) -> dict[str, Any]:
-    return dataclasses.asdict(row) if dataclasses.is_dataclass(row) else dict(row)  # type: ignore[arg-type]
+    return [dataclasses.asdict(row) for row in aotnb.invalidations()]
 
 
 def serve(shell: Any, mode: str, connection: socket.socket) -> None:

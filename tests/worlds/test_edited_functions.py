@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from editing import Edit, Stage, check_compilations, check_meaning, check_rows
+from editing import Edit, check, play
+from shells import Nurseries
 
 G = """
 @njit
@@ -674,13 +675,5 @@ CLOSURES_BUILT = Edit(
 EDITS = [*OWN, *CALLEES, *INSTANTS, *NOTHING, CLOSURES_BUILT]
 
 
-def test_answers(edit: Edit, played: dict[str, Stage]) -> None:
-    check_meaning(edit, played)
-
-
-def test_compilations(edit: Edit, played: dict[str, Stage]) -> None:
-    check_compilations(edit, played)
-
-
-def test_rows(edit: Edit, played: dict[str, Stage]) -> None:
-    check_rows(edit, played)
+def test_edit(edit: Edit, nurseries: Nurseries) -> None:
+    check(edit, play(edit, nurseries))
