@@ -156,7 +156,8 @@ def check_compilations(edit: Edit, played: Mapping[str, Stage]) -> None:
 def check_rows(edit: Edit, played: Mapping[str, Stage]) -> None:
     """The rows of invalidations name the cause and the way from it to the victim."""
     for name in ("first", "again", "settled"):
-        if name in played:
+        early = name == "first" and any("say(" in cell for cell in edit.cells)  # calls before it is complete
+        if name in played and not early:
             assert not played[name].rows, f"{name}: nothing was edited, yet {played[name].rows}"
     if "edited" not in played or edit.cause is None:
         return
