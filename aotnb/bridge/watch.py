@@ -19,9 +19,15 @@ Leaf = tuple[tuple[Any, ...], Callable[[str, Any], Any], str]
 
 
 def array_content(value: Any) -> tuple[bytes, ...] | None:
-    """Return a copy of the arrays in *value* that are compiled in by content, None if there are none."""
+    """Return what may change in place of the arrays in *value*, None if there are none.
+
+    That is their form, which can be assigned to, and the content of those that are compiled in by content.
+    """
     if isinstance(value, np.ndarray):
-        return None if by_address(value) or value.dtype.hasobject else (value.tobytes(),)
+        if value.dtype.hasobject:
+            return None
+        form = f"{value.dtype!r} {value.shape} {value.strides} {value.flags.writeable}".encode()
+        return (form,) if by_address(value) else (form, value.tobytes())
     if isinstance(value, tuple):
         parts = [array_content(item) for item in value]
         found = tuple(data for part in parts if part for data in part)
