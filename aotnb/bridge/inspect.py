@@ -202,7 +202,10 @@ def _scan_registries() -> None:
     for template in functions[_scanned[0] :]:
         if _OverloadFunctionTemplate in template.__mro__:
             if not is_fixed_module(module_of(template._overload_func)):
-                _external.setdefault(key_name(template.key), []).append(template)
+                known = _external.setdefault(key_name(template.key), [])
+                if _is_found_by_name(template.key):  # nobody asks those of an earlier function of this name any more
+                    known[:] = [other for other in known if other.key is template.key]
+                known.append(template)
         elif not is_fixed_module(module := _template_module(template)):
             _custom[key_name(template.key)] = module
     for template in attributes[_scanned[1] :]:
@@ -215,6 +218,11 @@ def _scan_registries() -> None:
         if not is_fixed_module(module) and all(_is_own_type(typ) for typ in signature):
             _custom[key_name(key)] = module
     _scanned[:] = len(functions), len(attributes), len(lowerings)
+
+
+def _is_found_by_name(value: Any) -> bool:
+    name = getattr(value, "__qualname__", None)
+    return name is not None and absolute(getattr(value, "__module__", None), name) is value
 
 
 def _is_own_type(typ: Any) -> bool:

@@ -33,9 +33,11 @@ def supersede(since: tuple[int, int]) -> list[str]:
             new = templates[number]
             if not _is_external(new):
                 continue
-            old = next((old for old in templates[:mark] if _is_external(old) and _identity(old) == _identity(new)), None)
-            if old is not None and old._overload_func is not new._overload_func:
+            older = [old for old in templates[:mark] if _is_external(old) and _identity(old) == _identity(new)]
+            older = [old for old in older if old._overload_func is not new._overload_func]
+            for old in older:
                 _redirect(old, new)
+            if older:
                 changed.append(_target_name(new))
     return changed
 
@@ -61,7 +63,10 @@ def _is_external(template: Any) -> bool:
 
 def _identity(template: Any) -> tuple[Any, ...]:
     func = template._overload_func
-    return func.__module__, func.__qualname__, _target_name(template), _OverloadFunctionTemplate in template.__mro__
+    is_function = _OverloadFunctionTemplate in template.__mro__
+    # a function that was itself defined anew is another one, whose overloads begin anew
+    target = id(template.key) if is_function else template.key
+    return func.__module__, func.__qualname__, _target_name(template), is_function, target
 
 
 def _target_name(template: Any) -> str:
