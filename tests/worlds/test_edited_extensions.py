@@ -199,30 +199,35 @@ V = "@vectorize\ndef v(x):\n    return x + 1"
 GU = "@guvectorize(['void(i8[:], i8[:])'], '(n)->(n)')\ndef v(a, out):\n    for i in range(a.size):\n        out[i] = {}"
 CALL_GU = "out = np.zeros(3, np.int64)\nv(np.arange(3), out)\nsay(out, other(10))"
 
+COMPILED_EACH = {"free": ["rerun", "undone", "redone"]}  # a ufunc that is defined anew gets loops of its own
+
 UFUNCS = [
     Edit(
         "vectorize",
         cells=["from numba import vectorize", V, OTHER],
         edit=[V.replace("+ 1", "+ 2")],
         call="say(v(np.arange(3)), other(10))",
-        compiled=["v"],
+        compiled=None,
         cause=None,
+        **COMPILED_EACH,
     ),
     Edit(
         "vectorize_that_calls_a_function",
         cells=["from numba import vectorize", "@njit\ndef g(x):\n    return x + 1", V.replace("x + 1", "g(x) * 2"), OTHER],
         edit=["@njit\ndef g(x):\n    return x + 2"],
         call="say(v(np.arange(3)), other(10))",
-        compiled=["g", "v"],
+        compiled=None,
         cause=r"\bg\b",
+        **COMPILED_EACH,
     ),
     Edit(
         "vectorize_that_reads_a_global",
         cells=["from numba import vectorize", "K = 1", V.replace("x + 1", "x + K"), OTHER],
         edit=["K = 2"],
         call="say(v(np.arange(3)), other(10))",
-        compiled=["v"],
+        compiled=None,
         cause=r"\bK\b",
+        **COMPILED_EACH,
     ),
     Edit(
         "vectorize_with_signatures_that_reads_a_global",  # compiled where it is defined
@@ -231,30 +236,34 @@ UFUNCS = [
         call="say(v(np.arange(3)), v(np.arange(3) / 2), other(10))",
         compiled=None,
         cause=r"\bK\b",
+        **COMPILED_EACH,
     ),
     Edit(
         "vectorize_called_by_a_function",
         cells=["from numba import vectorize", V, "@njit\ndef f(a):\n    return v(a)", OTHER],
         edit=[V.replace("+ 1", "+ 2")],
         call="say(f(np.arange(3)), other(10))",
-        compiled=["f", "v"],
+        compiled=None,
         cause=r"\bv\b",
+        **COMPILED_EACH,
     ),
     Edit(
         "global_of_a_vectorize_called_by_a_function",
         cells=["from numba import vectorize", "K = 1", V.replace("x + 1", "x + K"), "@njit\ndef f(a):\n    return v(a)", OTHER],
         edit=["K = 2"],
         call="say(f(np.arange(3)), other(10))",
-        compiled=["f", "v"],
+        compiled=None,
         cause=r"\bK\b",
+        **COMPILED_EACH,
     ),
     Edit(
         "guvectorize",
         cells=["from numba import guvectorize", GU.format("a[i] + 1"), OTHER],
         edit=[GU.format("a[i] + 2")],
         call=CALL_GU,
-        compiled=["v"],
+        compiled=None,
         cause=None,
+        **COMPILED_EACH,
     ),
     Edit(
         "guvectorize_that_reads_a_global",
@@ -263,6 +272,7 @@ UFUNCS = [
         call=CALL_GU,
         compiled=None,
         cause=r"\bK\b",
+        **COMPILED_EACH,
     ),
     Edit(
         "guvectorize_that_calls_a_function",
@@ -271,6 +281,7 @@ UFUNCS = [
         call=CALL_GU,
         compiled=None,
         cause=r"\bg\b",
+        **COMPILED_EACH,
     ),
     Edit(
         "loops_of_a_vectorize_in_order",  # an int array after a float loop exists gives float, as in a fresh kernel
@@ -278,8 +289,9 @@ UFUNCS = [
         edit=["K = 2"],
         call="say(v(np.arange(3)), v(np.arange(3) / 2), v(np.arange(3)))",
         oracle="fresh",
-        compiled=["v", "v"],
+        compiled=None,
         cause=r"\bK\b",
+        **COMPILED_EACH,
     ),
 ]
 
@@ -309,6 +321,7 @@ OTHERS = [
         call="say(f(10, 0), f(10, 1))",
         compiled=["f", "g"],
         cause=r"\bK\b",
+        free=["redone"],  # the address of g is part of f
     ),
     Edit(
         "jitclass_method",
