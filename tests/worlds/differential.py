@@ -131,7 +131,7 @@ class Run:
         needless = []
         fresh = set()
         for function, kind, signature in mine.compiled:
-            if kind not in ("function", "ufunc"):
+            if kind != "function":  # a ufunc gets loops of its own each time
                 continue
             name = function.rpartition(".")[2]
             name = name if name in self.notebook.symbols else f"lib.{name}"
