@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-LIMIT_S = 300  # for one cell; only a deadlock takes so long
+LIMIT_S = 120  # for one cell; only a deadlock takes so long
 
 
 @dataclass(frozen=True)

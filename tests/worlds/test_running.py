@@ -23,7 +23,9 @@ def said(shell: Shell, cell: str) -> list[str]:
 
 
 WAITING = """
-import threading, time
+import ctypes, threading, time
+pause = ctypes.CDLL(None).usleep  # the compiler cannot know what it does to the flags
+pause.argtypes, pause.restype = [ctypes.c_uint], ctypes.c_int
 @njit
 def g(x):
     return x + 1
@@ -31,6 +33,7 @@ def g(x):
 def f(x, flag):
     while flag[0] == 0:
         flag[1] = 1
+        pause(100)
     return g(x)
 f(10, np.array([1, 0]))
 flag, results = np.zeros(2, np.int64), []
