@@ -170,6 +170,8 @@ def serve(shell: Any, mode: str, connection: socket.socket) -> None:
     """Be the shell behind one connection until it is closed. The first line says in which folder to work."""
     stream = connection.makefile("rw", encoding="utf-8", newline="\n")
     folder = json.loads(stream.readline())["folder"]
+    stream.write(f"{os.getpid()}\n")
+    stream.flush()
     os.chdir(folder)
     sys.path.insert(0, folder)
     here = Shell(shell, mode)

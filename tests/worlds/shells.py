@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -56,6 +57,7 @@ class Shell:
         self._stream = self._socket.makefile("rw", encoding="utf-8", newline="\n")
         folder.mkdir(parents=True, exist_ok=True)
         self._write({"folder": str(folder)})
+        self._pid = int(self._stream.readline())
 
     def _write(self, message: dict[str, Any]) -> None:
         try:
@@ -85,7 +87,11 @@ class Shell:
         return self.receive()
 
     def close(self) -> None:
-        """End the process behind this shell."""
+        """End the process behind this shell, whatever its threads are at."""
+        try:
+            os.kill(self._pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
         try:
             self._stream.close()
         except OSError:
