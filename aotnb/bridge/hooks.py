@@ -29,6 +29,7 @@ from numba.core import (
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.typing import context as typing_context
 from numba.core.typing import templates
+from numba.experimental.jitclass import boxing
 from numba.np.ufunc import ufuncbuilder
 from numba.stencils.stencil import StencilFunc
 
@@ -41,6 +42,7 @@ class Observer(Protocol):
     def dispatch(self, disp: Any, sig: Any, compile_: Callable[[], Any]) -> Any: ...
     def renew(self, disp: Any, sig: Any, compile_: Callable[[], Any]) -> Any: ...
     def stencil_dispatch(self, stencil: Any, args: Any, flags: Any, compile_: Callable[[], Any]) -> Any: ...
+    def apart(self, make: Callable[[], Any]) -> Any: ...
     def ufunc_dispatch(self, disp: Any, sig: Any, flags: Any, compile_: Callable[[], Any]) -> Any: ...
     def wrapper(self, kind: str, cres: Any, extra: Any, build: Callable[[], Any]) -> Any: ...
     def compile_started(self, state: Any) -> Any: ...
@@ -142,6 +144,15 @@ def _ufunc_compile(original: Any) -> Any:
         return _observer.ufunc_dispatch(self, sig, flags, lambda: original(self, sig, flags, locals))
 
     return _compile_core
+
+
+def _specialize_box(original: Any) -> Any:
+    @global_compiler_lock
+    def _specialize_box(typ: Any) -> Any:
+        # the getters of the Python class are compiled here, while code that returns an object is being lowered
+        return original(typ) if _observer is None else _observer.apart(lambda: original(typ))
+
+    return _specialize_box
 
 
 def _stencil_call(original: Any) -> Any:
@@ -357,6 +368,7 @@ PATCHES: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (dispatcher.Dispatcher, "compile", _dispatcher_compile),
     (dispatcher._DispatcherBase, "add_overload", _add_overload),
     (dispatcher._DispatcherBase, "disable_compile", _disable_compile),
+    (boxing, "_specialize_box", _specialize_box),
     (StencilFunc, "__call__", _stencil_call),
     (ufuncbuilder.UFuncDispatcher, "_compile_core", _ufunc_compile),
     (ufuncbuilder, "build_ufunc_wrapper", _ufunc_wrapper),

@@ -18,6 +18,8 @@ from numba.np.ufunc.dufunc import DUFunc
 
 from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.stencils import is_stencil, kernel_reads
+from aotnb.bridge.typeparts import members, type_of_class, walk
+from aotnb.bridge.typeparts import types_of_objects as _types_of_objects
 from aotnb.bridge.values import c_address, function_digest, is_fixed_module, module_of
 from aotnb.core.digest import digest
 
@@ -84,6 +86,8 @@ def dispatchers_in_value(value: Any) -> Iterator[tuple[list[Any], Any]]:
             for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=True):
                 for steps, disp in dispatchers_in_value(_content(cell)):
                     yield [name, *steps], disp
+    elif (typ := type_of_class(value)) is not None or isinstance(value, types.Type):
+        yield from dispatchers_in_type(value if typ is None else typ)
     elif is_stencil(value):
         for _, name, item in kernel_reads(value):
             for steps, disp in dispatchers_in_value(item):
@@ -96,6 +100,8 @@ def dispatchers_in_value(value: Any) -> Iterator[tuple[list[Any], Any]]:
 
 def take_steps(value: Any, steps: list[Any]) -> Any:
     """Return the dispatcher at the end of *steps* from *value*, or None."""
+    if (typ := type_of_class(value)) is not None or isinstance(value, types.Type):
+        return dispatcher_at(value if typ is None else typ, steps)
     for step in steps:
         if is_stencil(value):
             value = next((item for _, name, item in kernel_reads(value) if name == step), None)
@@ -115,17 +121,32 @@ def _content(cell: Any) -> Any:
         return None
 
 
-def dispatchers_in_type(typ: Any) -> Iterator[tuple[list[int], Any]]:
-    """Yield (item positions, dispatcher) of the dispatchers that a value of type *typ* passes."""
-    if isinstance(typ, types.Dispatcher):
-        yield [], typ.dispatcher
-    elif isinstance(typ, types.BaseTuple):
-        for position, item in enumerate(typ):
-            for path, disp in dispatchers_in_type(item):
-                yield [position, *path], disp
-    elif isinstance(typ, types.Omitted):
-        for path, disp in dispatchers_in_value(typ.value):
-            yield path, disp
+def dispatchers_in_type(typ: Any) -> Iterator[tuple[list[Any], Any]]:
+    """Yield (steps, dispatcher) of the dispatchers that a value of type *typ* passes, and of the methods of its classes."""
+    for steps, inner in walk(typ):
+        if isinstance(inner, types.Dispatcher):
+            yield steps, inner.dispatcher
+        elif isinstance(inner, types.ClassType):
+            for step, disp in members(inner):
+                yield [*steps, step], disp
+        elif isinstance(inner, types.Omitted):
+            for path, disp in dispatchers_in_value(inner.value):
+                yield [*steps, *path], disp
+
+
+def dispatcher_at(typ: Any, steps: list[Any]) -> Any:
+    """Return the dispatcher at the end of *steps* from a type, or None."""
+    return next((disp for found, disp in dispatchers_in_type(typ) if found == steps), None)
+
+
+def types_of_objects(value: Any) -> Iterator[Any]:
+    """Yield the types that only a live object stands for in *value*: a jitclass, or a type."""
+    typ = type_of_class(value)
+    if typ is not None or isinstance(value, types.Type):
+        yield from _types_of_objects(value if typ is None else typ)
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from types_of_objects(item)
 
 
 def passed_dispatchers(args: Iterable[Any]) -> list[Any]:

@@ -6,12 +6,15 @@ A class that is not listed is not relocatable, and said so.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from numba.core import types
 
 from aotnb.bridge.names import lookup, name_tree
+from aotnb.bridge.typeparts import members
+from aotnb.core.digest import digest
 from aotnb.errors import NotRelocatable
 
 Tree = Any
@@ -115,6 +118,36 @@ def _decode_initial(tree: Tree) -> Any:
     if kind == "pairs":
         return {_decode_value(key): _decode_value(value) for key, value in items}
     return [_decode_value(item) for item in items]
+
+
+_open_classes: list[Any] = []  # the jitclasses that are being encoded, the outermost first
+_class_trees: weakref.WeakKeyDictionary[Any, Tree] = weakref.WeakKeyDictionary()
+
+
+def _jitclass(typ: Any) -> Tree:
+    """Encode a jitclass by its fields and the definitions of its methods; one that refers to itself says so."""
+    from aotnb.bridge.methods import method_tree
+
+    for distance, other in enumerate(reversed(_open_classes)):
+        if other is typ:
+            return ["outer class", distance]
+    if not _open_classes and typ in _class_trees:
+        return _class_trees[typ]
+    _open_classes.append(typ)
+    try:
+        fields = [[name, encode_type(field)] for name, field in typ.struct.items()]
+    finally:
+        _open_classes.pop()
+    tree = ["jitclass", typ.class_name, digest([fields, sorted([step, method_tree(disp)] for step, disp in members(typ))])]
+    if not _open_classes:
+        _class_trees[typ] = tree
+    return tree
+
+
+def _deferred(typ: Any) -> Tree:
+    if typ._define is None:
+        raise NotRelocatable("a deferred type that has not been defined yet")
+    return ["deferred", encode_type(typ._define)]
 
 
 def _enum_tree(cls: type) -> Tree:
@@ -236,6 +269,9 @@ _ENCODERS: dict[type, Encoder] = {
     types.ExceptionInstance: lambda t: ["exception", name_tree(t.exc_class)],
     types.Module: lambda t: ["module", t.pymod.__name__],
     types.Dispatcher: _dispatcher,
+    types.ClassType: _jitclass,
+    types.ClassInstanceType: lambda t: ["instance", _jitclass(t.class_type)],
+    types.DeferredType: _deferred,
     types.FunctionType: lambda t: ["functiontype", _signature(t.signature)],
     types.Function: _function,
     types.NumPyRandomBitGeneratorType: lambda t: ["bitgenerator", t.name],
@@ -243,7 +279,7 @@ _ENCODERS: dict[type, Encoder] = {
     **{cls: _parts(*made_of) for cls, made_of in _PARTS.items()},
 }
 
-_LIVE = frozenset({"dispatcher", "function", "module", "generator", "bitgenerator"})
+_LIVE = frozenset({"jitclass", "instance", "deferred", "dispatcher", "function", "module", "generator", "bitgenerator"})
 
 
 def _decode_array(dec: TypeDecoder, dtype: Tree, ndim: int, layout: str, readonly: bool, aligned: bool) -> types.Type:

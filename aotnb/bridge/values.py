@@ -28,6 +28,7 @@ from numba.stencils.stencil import StencilFunc
 from aotnb.bridge.methods import function_tree, method_tree, own_digest
 from aotnb.bridge.names import lookup, name_tree
 from aotnb.bridge.stencils import kernel_reads
+from aotnb.bridge.typeparts import type_of_class
 from aotnb.core.digest import digest, digest_bytes, nested_names, number_from, number_text
 from aotnb.errors import NotRelocatable
 
@@ -156,8 +157,8 @@ def _class(value: type) -> Tree:
         return ["enumclass", name_tree(value), [[member.name, value_tree(member.value)] for member in value]]
     if hasattr(value, "_fields") and issubclass(value, tuple):
         return ["class", *name_tree(value), list(value._fields)]  # type: ignore[attr-defined]
-    if type(value).__module__.startswith("numba.experimental"):
-        raise NotRelocatable(f"the jitclass {value.__qualname__} has no encoding")
+    if (jitclass := type_of_class(value)) is not None:
+        return _numba_type(jitclass)
     return ["class", *name_tree(value), None]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aotnb.bridge import inspect as numba_facts
+from aotnb.bridge.boxes import box_type
 from aotnb.bridge.environment import host_cpu, process_tree
 from aotnb.bridge.irtext import CanonicalLibrary, RawLibrary, canonicalize
 from aotnb.bridge.libraries import LibraryFacts, library_facts, linked_libraries
@@ -112,7 +113,25 @@ class Planner:
 
     # ------------------------------------------------------------ instances
 
+    def _check_classes(self, instance: Instance) -> None:
+        """Refuse code that was made with two classes of equal definition: a later process could not tell which is which."""
+        found: dict[str, Any] = {}
+        seen: set[int] = set()
+        stack = [instance]
+        while stack:
+            current = stack.pop()
+            if id(current) in seen:
+                continue
+            seen.add(id(current))
+            returned = () if current.result is None else (current.result.signature.return_type,)
+            for value in (*current.args, *returned, *(read.value for read in current.reads.values())):
+                for typ in numba_facts.types_of_objects(value):
+                    if found.setdefault(digest(encode_type(typ)), typ) != typ:
+                        raise NotRelocatable(f"{current.qualname} handles two classes of one definition")
+            stack.extend(callee.instance for callee in current.callees)
+
     def _add_entry(self, instance: Instance) -> None:
+        self._check_classes(instance)
         linked = self._linked(instance.result.library)
         for library, _, _ in instance.wrappers.values():
             linked |= self._linked(library)
@@ -338,7 +357,7 @@ class Planner:
         return [
             owner.module,
             stable_text(owner.qualname),
-            "" if is_unnamed(owner) else method_tree(owner.dispatcher)[2],
+            "" if is_unnamed(owner) else [method_tree(owner.dispatcher)[2], encode_types(owner.args)],
             environment_consts(owner.result),
             sorted((read.kind, read.name, read.digest) for read in owner.reads.values() if read.kind == "free" or read.own),
         ]
@@ -470,6 +489,8 @@ def address_root(address: int, owners: list[Instance]) -> tuple[Instance, Any]:
         name = numba_facts.c_function_name(owner.func, address) if is_fixed_module(owner.module) else None
         if name is not None:
             return owner, ["live", "c function", ["global", owner.module, name, []]]
+        if (typ := box_type(address)) is not None:
+            return owner, ["box", encode_type(typ)]
         if owner.addresses[address] == LIFTED_DISPATCHER:
             return owner, ["placeholder", LIFTED_DISPATCHER]
         return owner, ["unknown", stable_text(owner.addresses[address])]

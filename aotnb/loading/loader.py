@@ -10,6 +10,7 @@ from typing import Any
 
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge import install
+from aotnb.bridge.boxes import box_class
 from aotnb.bridge.codegen import stub_slot
 from aotnb.bridge.environment import host_cpu, missing_features, process_tree, switches_digest
 from aotnb.bridge.irtext import DATA_PREFIX
@@ -224,6 +225,8 @@ def check_fit(reader: ImageReader) -> None:
 
 def _live_address(tree: Any, instance: CodeInstance, func: Any, verdict: Verdict) -> int:
     """Return the address in this process of what a dynamic address of the traced process pointed at."""
+    if tree[0] == "box":
+        return id(box_class(TypeDecoder(verdict.scope()).decode(tree[1]), verdict.flags))
     if tree[0] == "placeholder":
         return id(_PLACEHOLDER)
     if tree[0] != "live":
@@ -269,7 +272,7 @@ class Resolver:
 
     def answer(self, kind: str, disp: Any, args: tuple[Any, ...], return_type: Any, flags: Any) -> Any:
         """Return a compile result of an image for this question, or None; may raise what Numba would have raised."""
-        name = f"{disp.py_func.__module__}:{disp.py_func.__qualname__}"
+        name = f"{disp.py_func.__module__ or ''}:{disp.py_func.__qualname__}"
         if not self.images:
             return None
         started = time.perf_counter()
@@ -357,6 +360,9 @@ class Resolver:
         trees = json.loads(canonical(trees))  # as the image has them
         stored = [[reader.root(i, a) for a in i.args] for i in same]
         alike = [i for i, types in zip(same, stored, strict=True) if types == trees]
+        if not alike and (redefined := _changed_class(trees, stored)) is not None:
+            changed = f"the class {redefined}, an argument of {method[1]}, has another definition"
+            return "callee_changed", changed, same[0].signature, changed
         if not alike:
             number = min(range(len(stored)), key=lambda number: _distance(stored[number], trees))
             difference = _difference(stored[number], trees)
@@ -377,10 +383,9 @@ class Resolver:
         instance = image.reader.instance(number)
         if instance.literals is not None:
             return frozenset(instance.literals)
-        scope = {canonical(encode_type(arg)): arg for arg in numba_facts.nested_types(args)}
-        for dispatchers in verdict.dispatchers.values():
-            for live in dispatchers:
-                scope.setdefault(canonical(["dispatcher", method_tree(live)]), numba_facts.type_of_dispatcher(live))
+        scope = verdict.scope() | {canonical(encode_type(arg)): arg for arg in numba_facts.nested_types(args)}
+        if instance.kind == "function":
+            verdict.flags = numba_facts.resolved_flags(disp)
         assert instance.return_type is not None
         return_type = TypeDecoder(scope).decode(image.reader.root(instance, instance.return_type))
         if instance.parallel:
@@ -429,9 +434,31 @@ def _rank(why: tuple[str, ...]) -> int:
     return {"method_changed": 2, "not_traced": 3}.get(why[0], 4)
 
 
+def _changed_class(trees: list[Any], traced: list[list[Any]]) -> str | None:
+    """Return the name of a jitclass by whose definition alone the argument types differ from what was traced."""
+    blurred = canonical(_without_definitions(trees))
+    for stored in traced:
+        if canonical(_without_definitions(stored)) == blurred:
+            names = [a[1] for a, b in zip(_classes(trees), _classes(stored), strict=True) if a != b]
+            return names[0] if names else None
+    return None
+
+
+def _without_definitions(tree: Any) -> Any:
+    if not isinstance(tree, list):
+        return tree
+    return tree[:2] if tree[:1] == ["jitclass"] else [_without_definitions(item) for item in tree]
+
+
+def _classes(tree: Any) -> list[Any]:
+    if not isinstance(tree, list):
+        return []
+    return [tree] if tree[:1] == ["jitclass"] else [found for item in tree for found in _classes(item)]
+
+
 def _left_out(reader: ImageReader, disp: Any) -> tuple[str, str] | None:
     """Return why the save left this function out, if it did."""
-    wanted = (disp.py_func.__module__, disp.py_func.__qualname__)
+    wanted = (disp.py_func.__module__ or "", disp.py_func.__qualname__)
     for row in reader.index["dropped"]:
         if (row["module"], row["function"]) == wanted:
             return row["reason"], row["detail"]

@@ -17,8 +17,9 @@ from typing import Any
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.methods import method_tree, own_digest
 from aotnb.bridge.stencils import is_stencil
-from aotnb.bridge.typecodec import encode_types
+from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
 from aotnb.bridge.values import summary, value_tree
+from aotnb.bridge.typeparts import type_of_class
 from aotnb.core.digest import canonical, digest
 from aotnb.errors import NotRelocatable
 from aotnb.image.model import CodeInstance, Edge
@@ -44,9 +45,19 @@ class Verdict:
     detail: str = ""
     live: dict[int, Any] = field(default_factory=dict)
     dispatchers: dict[str, list[Any]] = field(default_factory=dict)  # digest of a method tree -> live dispatchers seen
+    types: dict[str, Any] = field(default_factory=dict)  # text of a type's tree -> live type of objects seen
+    flags: Any = None  # under which Numba would have compiled the entry
     visits: list[Visit] = field(default_factory=list)  # the entry first
     links: list[tuple[int, int]] = field(default_factory=list)  # caller and callee among the visits
     linked: list[tuple[int, Any, Any]] = field(default_factory=list)  # caller, dispatcher, library: code that was there before
+
+    def scope(self) -> dict[str, Any]:
+        """Return the live types that stand for trees which no type can be made from."""
+        scope = dict(self.types)
+        for dispatchers in self.dispatchers.values():
+            for live in dispatchers:
+                scope.setdefault(canonical(["dispatcher", method_tree(live)]), numba_facts.type_of_dispatcher(live))
+        return scope
 
 
 class _Refused(Exception):
@@ -72,6 +83,8 @@ class Validator:
     def check(self, number: int, func: Any) -> Verdict:
         """Return the verdict on entry *number*, asked for through the live function *func*."""
         try:
+            for arg in self.args:
+                self._meet_types(arg)
             self._visit(number, func, self.args)
         except _Refused as refused:
             self.verdict.reason, self.verdict.detail = refused.reason, refused.detail
@@ -171,6 +184,7 @@ class Validator:
         if value is not ABSENT:
             for _, disp in numba_facts.dispatchers_in_value(value):
                 self._meet(disp)
+            self._meet_types(value)
 
     def _value(self, kind: str, where: str, name: str, instance: CodeInstance, func: Any) -> Any:
         if where == "own" and func is not None:
@@ -227,12 +241,16 @@ class Validator:
                     return disp
             return None
         tree = self.image.root(caller, caller.args[number])
-        for position in positions:
-            tree = tree[1][position] if tree[0] == "tuple" else tree[1]
-        known = self.verdict.dispatchers.get(digest(tree[1]), []) if tree[0] == "dispatcher" else []
-        if len(known) > 1:
+        if tree[0] == "dispatcher" and len(self.verdict.dispatchers.get(digest(tree[1]), ())) > 1:
             raise _Refused("not_relocatable", f"several functions could be argument {number} of {caller.qualname}")
-        return known[0] if known else None
+        return numba_facts.dispatcher_at(TypeDecoder(self.verdict.scope()).decode(tree), positions)
+
+    def _meet_types(self, value: Any) -> None:
+        """Note the live types of objects in a value or a type; two that look alike could be taken for each other."""
+        for typ in numba_facts.types_of_objects(value):
+            known = self.verdict.types.setdefault(canonical(encode_type(typ)), typ)
+            if known != typ:
+                raise _Refused("not_relocatable", f"there are two classes of one definition: {known} and {typ}")
 
     def _meet(self, disp: Any) -> None:
         known = self.verdict.dispatchers.setdefault(digest(method_tree(disp)), [])
@@ -266,6 +284,8 @@ def _edges_of(instance: CodeInstance) -> list[list[str]]:
 
 
 def _is_code(value: Any) -> bool:
+    if type_of_class(value) is not None:
+        return True
     return (
         isinstance(value, FunctionType)
         or is_stencil(value)

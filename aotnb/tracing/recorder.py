@@ -119,6 +119,15 @@ class Recorder:
             self.after_compile(frame)
         return result
 
+    def apart(self, make: Callable[[], Any]) -> Any:
+        """Let *make* compile what is no part of the function at hand, as if Python had asked for it."""
+        kept = self._frames, self._requests, self._templates
+        self._frames, self._requests, self._templates = [], [], []
+        try:
+            return make()
+        finally:
+            self._frames, self._requests, self._templates = kept
+
     def ufunc_dispatch(self, disp: Any, sig: Any, flags: Any, compile_: Callable[[], Any]) -> Any:
         """Answer a question to the scalar kernel behind ``@vectorize`` and ``@guvectorize``."""
         args, return_type = numba_facts.normalize(sig)

@@ -56,6 +56,24 @@ def jitted(x: Any) -> Any:
     return x
 
 
+@jitclass([("x", types.int64)])
+class Jitted:
+    def __init__(self) -> None:
+        self.x = 1
+
+
+NODE = types.deferred_type()
+
+
+@jitclass([("next", types.Optional(NODE))])
+class Node:
+    def __init__(self) -> None:
+        self.next = None
+
+
+NODE.define(Node.class_type.instance_type)
+
+
 def function_type(function: Any) -> types.Type:
     cpu_target.typing_context.refresh()  # knows no functions before
     return cpu_target.typing_context.resolve_value_type(function)
@@ -160,6 +178,9 @@ LIVE: dict[str, types.Type] = {
     "function": function_type(math.sin),
     "module": types.Module(math),
     "random generator": typeof(np.random.default_rng(1)),
+    "jitclass": Jitted.class_type,
+    "instance of a jitclass": Jitted.class_type.instance_type,
+    "deferred": NODE,
     "bit generator": typeof(np.random.default_rng(1).bit_generator),
 }
 
@@ -232,12 +253,6 @@ def test_near_misses_are_told_apart(one: types.Type, other: types.Type) -> None:
 # ---- what is refused ------------------------------------------------------------------------------------------------
 
 
-@jitclass([("x", types.int64)])
-class Jitted:
-    def __init__(self) -> None:
-        self.x = 1
-
-
 class OfAnotherLibrary(types.Type):
     """A type that an extension of Numba brings along."""
 
@@ -262,9 +277,7 @@ def refused() -> dict[str, types.Type]:
     return {
         "class that is not listed": OfAnotherLibrary(),
         "subclass of a listed class": Subclass(types.int64, 1, "C"),
-        "deferred": types.deferred_type(),
-        "jitclass": Jitted.class_type.instance_type,
-        "jitclass itself": Jitted.class_type,
+        "deferred, not defined yet": types.deferred_type(),
         "generator": types.Generator(generator.py_func, types.int64, (), (), has_finalizer=False),
         "opaque of no name": types.Opaque("somebody's"),
         "local named tuple": typeof(Local(1, 2)),

@@ -236,7 +236,139 @@ OBJECT_MODE = [
     ),
 ]
 
-BATCHES = [Batch("stencils", STENCILS), Batch("c_functions", C_FUNCTIONS), Batch("object_mode", OBJECT_MODE)]
+POINT = """
+    from numba import types
+    from numba.experimental import jitclass
+    @jitclass([("x", types.float64), ("y", types.float64)])
+    class Point:
+        def __init__(self, y):
+            self.x = 1.5
+            self.y = y
+        def add(self, v):
+            self.y += v
+            return self.total()
+        def total(self):
+            return self.y + self.x
+        @property
+        def twice(self):
+            return self.x * 2
+        @twice.setter
+        def twice(self, v):
+            self.x = v / 2
+        @staticmethod
+        def plus(v):
+            return v + 1
+        def __getitem__(self, i):
+            return self.y + i
+    p = Point(3)
+    print(p.add(2), p.twice, p.x, Point.plus(4), p[0])
+    p.twice = 8.0
+    p.x += 1
+    print(p.x, p.y, isinstance(p, Point))
+    @njit
+    def f(p, v):
+        p.x += v
+        return p.twice
+    @njit
+    def make(n):
+        p = Point(n)
+        p.x += 1
+        return p
+    print(f(p, 2.0), make(2).x, f(make(2), 1.0))
+"""
+
+JITCLASSES = [
+    kind("jitclass_constructor", POINT, "self.x = 1.5", "self.x = 2.5", ("ctor", "f", "make")),
+    kind("jitclass_property", POINT, "self.x * 2", "self.x * 3", ("accessor", "f")),
+    kind("jitclass_function", POINT, "p.x += v", "p.x -= v", ("f",), hit=["ctor", "make"]),
+    kind(
+        "jitclass_global_of_a_method",
+        """
+            from numba.experimental import jitclass
+            K = 1
+            @jitclass
+            class C:
+                x: int
+                def __init__(self, x):
+                    self.x = x
+                def get(self):
+                    return self.x + K
+            @njit
+            def f(c):
+                return c.get()
+            print(C(1).get(), f(C(2)))
+        """,
+        "K = 1",
+        "K = 2",
+        ("f", "method"),
+        hit=["ctor"],
+    ),
+    kind(
+        "jitclass_of_its_own_kind",
+        """
+            from numba import deferred_type, optional, types
+            from numba.experimental import jitclass
+            node_type = deferred_type()
+            @jitclass([("data", types.int64), ("next", optional(node_type))])
+            class Node:
+                def __init__(self, data, next):
+                    self.data = data
+                    self.next = next
+            node_type.define(Node.class_type.instance_type)
+            @jitclass([("inner", Node.class_type.instance_type)])
+            class Outer:
+                def __init__(self, inner):
+                    self.inner = inner
+                def total(self):
+                    return self.inner.data + 1
+            @njit
+            def f(n):
+                node = Node(0, None)
+                for i in range(n):
+                    node = Node(i * 2, node)
+                return node
+            n = f(4)
+            print(n.data, n.next.data, Outer(n).total(), Outer(n).inner.data)
+        """,
+        "i * 2",
+        "i * 3",
+        hit=["method", "ctor"],
+    ),
+]
+
+ALIKE = [
+    Scenario(
+        "jitclasses_of_one_definition",  # a later process could not tell which is which
+        main="""
+            from numba.experimental import jitclass
+            def made():
+                @jitclass
+                class C:
+                    x: int
+                    def __init__(self, x):
+                        self.x = x
+                return C
+            A, B = made(), made()
+            @njit
+            def f(n):
+                return A(n), B(n)
+            print(type(f(1)[0]) is type(f(1)[1]), type(f(1)[1]) is type(B(2)))
+        """,
+        edit=swap("self.x = x", "self.x = x + 1"),
+        changes=False,
+        dropped={},
+        miss={"f": "not_relocatable|not_traced"},
+        restored=False,
+    ),
+]
+
+BATCHES = [
+    Batch("stencils", STENCILS),
+    Batch("c_functions", C_FUNCTIONS),
+    Batch("object_mode", OBJECT_MODE),
+    Batch("jitclasses", JITCLASSES),
+    Batch("alike", ALIKE),
+]
 
 
 def test_answers(scenario: Scenario, runs: Runs) -> None:
