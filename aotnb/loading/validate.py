@@ -18,8 +18,8 @@ from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.methods import method_tree, own_digest
 from aotnb.bridge.stencils import is_stencil
 from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
-from aotnb.bridge.values import summary, value_tree
 from aotnb.bridge.typeparts import type_of_class
+from aotnb.bridge.values import summary, value_tree
 from aotnb.core.digest import canonical, digest
 from aotnb.errors import NotRelocatable
 from aotnb.image.model import CodeInstance, Edge
