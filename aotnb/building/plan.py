@@ -469,10 +469,6 @@ def first_problems(instances: Iterable[Instance]) -> dict[int, tuple[str, str]]:
     return found
 
 
-# the name under which Numba embeds the dispatcher of a block in object mode, as a constant that no code reads
-LIFTED_DISPATCHER = "ObjModeLiftedWith"
-
-
 def address_root(address: int, owners: list[Instance]) -> tuple[Instance, Any]:
     """Return the owner of an address in its code and the recipe that finds the same thing in another process."""
     for owner in owners:
@@ -491,9 +487,8 @@ def address_root(address: int, owners: list[Instance]) -> tuple[Instance, Any]:
             return owner, ["live", "c function", ["global", owner.module, name, []]]
         if (typ := box_type(address)) is not None:
             return owner, ["box", encode_type(typ)]
-        if owner.addresses[address] == LIFTED_DISPATCHER:
-            return owner, ["placeholder", LIFTED_DISPATCHER]
-        return owner, ["unknown", stable_text(owner.addresses[address])]
+        # Numba embeds functions as constants that hardly any code reads: what the optimiser leaves over tells
+        return owner, ["nameless", stable_text(owner.addresses[address])]
     raise NotRelocatable("the code holds an address of unknown origin")
 
 

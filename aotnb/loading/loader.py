@@ -159,15 +159,17 @@ class LoadedImage:
         """
         consts: list[Any] = []
         namespace: dict[str, Any] = {}
+        has_own = False
         if owner >= 0:
             instance = self.reader.instance(owner)
             consts = [decode_value(self.reader.root(instance, root)) for root in instance.consts]
             func = verdict.live.get(owner)
             namespace = func.__globals__ if func is not None else numba_facts.module_namespace(instance.globals_module)
+            # that of a module of Numba may be empty: the module is not imported before something is compiled
+            has_own = func is not None and numba_facts.namespace_module(namespace) is None
         if name not in self.environments:
             self.environments[name] = install.make_environment(namespace, consts, name)
-        own_namespace = id(namespace) if owner >= 0 and numba_facts.namespace_module(namespace) is None else None
-        return (own_namespace, live_ids(tuple(consts))), self.environments[name]
+        return (id(namespace) if has_own else None, live_ids(tuple(consts))), self.environments[name]
 
     def library_texts(self, library: str, verdict: Verdict) -> list[str]:
         """Return the raw IR that a caller of *library* links, after making its slots known to the in-process linker."""
@@ -192,10 +194,17 @@ class LoadedImage:
         if position is not None and position in self._bound:
             return self.table[position]
         if slot not in self._spare:
-            buffer = install.slot_buffer()
-            self._spare[slot] = buffer
-            self._binding(slot, record, install.buffer_address(buffer), verdict)[1]()
+            buffer = self._spare[slot] = install.slot_buffer()
+            address = install.buffer_address(buffer)
+            if position is None and self._is_nameless(record):
+                write_pointer(address, id(_PLACEHOLDER))  # optimised away in the image, as it will be here
+            else:
+                self._binding(slot, record, address, verdict)[1]()
         return install.buffer_address(self._spare[slot])
+
+    def _is_nameless(self, record: list[Any]) -> bool:
+        kind, owner, root = record
+        return kind == "dyn" and self.reader.root(self.reader.instance(owner), root)[0] == "nameless"
 
     def _data_address(self, name: str) -> int:
         if name not in self._spare:
@@ -227,8 +236,6 @@ def _live_address(tree: Any, instance: CodeInstance, func: Any, verdict: Verdict
     """Return the address in this process of what a dynamic address of the traced process pointed at."""
     if tree[0] == "box":
         return id(box_class(TypeDecoder(verdict.scope()).decode(tree[1]), verdict.flags))
-    if tree[0] == "placeholder":
-        return id(_PLACEHOLDER)
     if tree[0] != "live":
         raise NotRelocatable(f"{instance.qualname} holds the address of an object ({tree[1]}) that has no name")
     _, what, path = tree
