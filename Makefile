@@ -29,7 +29,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 PYTEST_FLAGS := -n $(JOBS) --dist worksteal -q
 
 # Our own switches must not leak from the caller's shell into the tests.
-unexport AOTNB_IMAGE AOTNB_RECORD AOTNB_REPORT AOTNB_VERIFY
+unexport AOTNB_IMAGE AOTNB_RECORD AOTNB_REPORT AOTNB_TRACE_COMPILE AOTNB_TRACE_DISPATCH AOTNB_VERIFY AOTNB_WORKLOADS
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -1,6 +1,6 @@
 """Ahead-of-time native images for Numba in Jupyter: trace, save, load, and run without the JIT.
 
-Record      :func:`trace`
+Record      :func:`trace`, :func:`precompile`, :func:`compile_workload`, :func:`setup_workload`
 Build       :func:`save`
 Load        :func:`load`
 Look        :func:`status`, :func:`traces`, :func:`last_trace`, :func:`misses`
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from aotnb.replay import precompile
     from aotnb.reports.asked import diff, invalidations, roots, stragglers
     from aotnb.session import (
         activate,
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
         traces,
         world,
     )
+    from aotnb.workload import compile_workload, setup_workload
 
 __all__ = [
     "activate",
     "check",
+    "compile_workload",
     "deactivate",
     "diff",
     "invalidations",
@@ -43,9 +46,11 @@ __all__ = [
     "last_trace",
     "load",
     "misses",
+    "precompile",
     "reset_stats",
     "roots",
     "save",
+    "setup_workload",
     "status",
     "stragglers",
     "trace",
@@ -53,15 +58,18 @@ __all__ = [
     "world",
 ]
 
-_ASKED = ("diff", "invalidations", "roots", "stragglers")
+_HOMES = {
+    "aotnb.reports.asked": ("diff", "invalidations", "roots", "stragglers"),
+    "aotnb.replay": ("precompile",),
+    "aotnb.workload": ("compile_workload", "setup_workload"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     # the session imports Numba; `import aotnb` alone must stay cheap
-    if name in _ASKED:
-        return getattr(importlib.import_module("aotnb.reports.asked"), name)
     if name in __all__:
-        return getattr(importlib.import_module("aotnb.session"), name)
+        return getattr(importlib.import_module(_HOME.get(name, "aotnb.session")), name)
     raise AttributeError(f"module 'aotnb' has no attribute {name!r}")
 
 

@@ -47,6 +47,7 @@ class _Run:
         self.image: str | None = None
         self.record = False
         self.report: str | None = None
+        self.traces: list[tuple[str | None, str | None, bool]] = []  # trace files: compiled, dispatched, emptied first
         self.verbose = False
         self.always_report = True
         self.engaged = False
@@ -64,6 +65,9 @@ def start(
     record: bool = False,
     report: str | os.PathLike[str] | None = None,
     verbose: bool = False,
+    trace_compile: str | None = None,
+    trace_dispatch: str | None = None,
+    fresh_traces: bool = True,
 ) -> None:
     """Serve this process from ``image`` as soon as Numba is imported; save and report at exit.
 
@@ -78,6 +82,10 @@ def start(
         Write a JSON object on what happened at exit.
     verbose : bool
         List every miss on standard error at exit.
+    trace_compile, trace_dispatch : path or "stderr", optional
+        Write what is compiled, what is asked for, as replayable statements.
+    fresh_traces : bool
+        Empty these files first; otherwise append to them.
 
     Notes
     -----
@@ -91,6 +99,8 @@ def start(
     run.record = run.record or record
     run.verbose = run.verbose or verbose
     run.always_report = True
+    if trace_compile or trace_dispatch:
+        run.traces.append((_trace_path(trace_compile), _trace_path(trace_dispatch), fresh_traces))
     if "numba" in sys.modules:
         _engage()
     elif not any(isinstance(finder, _NumbaWatcher) for finder in sys.meta_path):
@@ -98,17 +108,40 @@ def start(
 
 
 def start_from_environment() -> None:
-    """Read ``AOTNB_IMAGE``, ``AOTNB_RECORD``, ``AOTNB_REPORT`` and start; called by the ``.pth``, never raises.
+    """Read the ``AOTNB_*`` variables and start; called by the ``.pth``, never raises.
 
     Unlike ``aotnb run``, a process that never imports Numba writes no report: helper processes (the resource tracker of
     multiprocessing, for one) inherit the variables, end last, and would overwrite the report that matters.
     """
     try:
         record = os.environ.get("AOTNB_RECORD", "").strip().lower() not in ("", "0", "false", "no", "off")
-        start(os.environ.get("AOTNB_IMAGE") or None, record, os.environ.get("AOTNB_REPORT") or None)
+        start(
+            os.environ.get("AOTNB_IMAGE") or None,
+            record,
+            os.environ.get("AOTNB_REPORT") or None,
+            trace_compile=os.environ.get("AOTNB_TRACE_COMPILE"),
+            trace_dispatch=os.environ.get("AOTNB_TRACE_DISPATCH"),
+            fresh_traces=False,  # processes that share the variable share the file
+        )
         _current().always_report = False
     except Exception as error:  # noqa: BLE001  a broken start must never break the interpreter's
         _say(f"could not start from the environment: {error}")
+
+
+def _write_traces(run: _Run) -> None:
+    """Begin the trace files; one that cannot be written must not cost the image."""
+    from aotnb import session
+
+    for compiled, dispatched, fresh in run.traces:
+        try:
+            session.write_statements(compiled, dispatched, fresh=fresh)
+        except AotError as error:
+            _fail(run, error)
+    run.traces.clear()
+
+
+def _trace_path(path: str | None) -> str | None:
+    return path if path == "stderr" else os.path.abspath(path) if path else None
 
 
 def problem_with(image: str | os.PathLike[str] | None, record: bool) -> str | None:
@@ -164,6 +197,7 @@ def _engage() -> None:
 
         session.activate()
         run.engaged = True
+        _write_traces(run)
         if run.image is None and not run.record:
             return
         problem = problem_with(run.image, run.record)

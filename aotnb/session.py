@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from aotnb import workload
 from aotnb.bridge import compat, hooks
 from aotnb.building.pipeline import build
 from aotnb.building.plan import Planner, first_problems
@@ -23,6 +24,7 @@ from aotnb.loading.loader import LoadedImage, Resolver, check_fit
 from aotnb.loading.validate import Validator
 from aotnb.tracing.instance import Instance
 from aotnb.tracing.recorder import Recorder
+from aotnb.tracing.statements import Statements, TraceFile, statements_of
 from aotnb.worlds.live import Worlds
 
 
@@ -49,7 +51,20 @@ class _Session:
         self.open_trace: Trace | None = None
         self.last_trace: Trace | None = None
         self.own_roots = SessionRoots(self.roots)
+        self.statements = Statements()
+        self._called: set[int] | None = None  # in a setup block: what Python had asked for before
         self.dropped: tuple[Dropped, ...] = ()  # by the last save
+
+    def begin_setup(self) -> None:
+        """What Python asks for from now on is not saved for that."""
+        self._called = {id(instance) for instance in self.recorder.instances if instance.python_called}
+
+    def end_setup(self) -> None:
+        """Forget what was asked for since :meth:`begin_setup`."""
+        known, self._called = self._called, None
+        for instance in self.recorder.instances if known is not None else ():
+            if id(instance) not in known:  # type: ignore[operator]
+                instance.python_called = False
 
     def _reads_hold(self, library: Any, instance: CodeInstance) -> bool:
         edges = [(e.kind, e.name, e.digest) for e in instance.edges if e.kind in ("global", "free", "attribute")]
@@ -106,6 +121,7 @@ def activate() -> None:
             compat.check()
             if _session is None:
                 _session = _Session()
+                workload.begin_setup, workload.end_setup = _session.begin_setup, _session.end_setup
             hooks.install(_session.recorder)
 
 
@@ -156,6 +172,7 @@ class Trace:
             if self.closed or self._started:
                 raise TraceError(f"the trace {self.name!r} was used before; make a new one")
             self._session.open_trace = self
+            workload.enter_build()
             self._first, self._served = len(self._session.recorder.instances), (len(self._session.resolver.served), 0)
             self._started = time.perf_counter()
         return self
@@ -166,6 +183,7 @@ class Trace:
             if self.closed:
                 return
             self.closed = True
+            workload.leave_build()
             self._stopped = time.perf_counter()
             self._last = len(self._session.recorder.instances)
             self._served = (self._served[0], len(self._session.resolver.served))
@@ -201,6 +219,11 @@ class Trace:
     def roots_growth(self) -> list[tuple[int, str, int, int, int]]:
         """Return (compilation index, method, total roots, new roots, shared roots) in the order of compilation."""
         return roots_growth(self.instances)
+
+    @property
+    def statements(self) -> list[str]:
+        """What Python asked to be compiled, as the lines of a trace file for ``aotnb precompile``."""
+        return statements_of(self.instances)
 
     @property
     def specializations(self) -> list[Specialization]:
@@ -329,6 +352,28 @@ def status() -> Status:
 def compiled() -> tuple[Compilation, ...]:
     """Return every compilation of this process since the hooks were installed."""
     return tuple(describe_instances(_session.recorder.instances)) if _session is not None else ()
+
+
+def write_statements(compiled: str | None, dispatched: str | None, *, fresh: bool = True) -> None:
+    """Write trace files from now on: what is compiled at run time, and what is asked for at run time, compiled or not.
+
+    Parameters
+    ----------
+    compiled, dispatched
+        A file, or "stderr"; None for no such file.
+    fresh
+        Empty a file that is there; otherwise append to it.
+
+    Raises
+    ------
+    AotError
+        If a file cannot be written.
+    """
+    session = _active()
+    for path, files in ((compiled, session.statements.compile_files), (dispatched, session.statements.dispatch_files)):
+        if path is not None and all(file.path != path for file in files):
+            files.append(TraceFile(path, fresh=fresh))
+    session.recorder.after_question = session.statements.asked
 
 
 def recorded() -> list[Instance]:

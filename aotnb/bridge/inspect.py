@@ -387,3 +387,9 @@ def is_compiler_module(name: str | None) -> bool:
 def is_intrinsic(value: Any) -> bool:
     """Return whether *value* was made by ``@intrinsic``."""
     return isinstance(value, _Intrinsic)
+
+
+def method_object(value: Any) -> Any:
+    """Return the dispatcher behind a jitted function, or behind the kernel of a ufunc."""
+    builder = getattr(value, "gufunc_builder", None)
+    return builder.nb_func if builder is not None else live_dispatcher(value)

@@ -52,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     _add_run(commands)
+    _add_precompile(commands)
 
     inspect = commands.add_parser(
         "inspect", help="show what an image holds", description="Show what an image holds; runs none of it."
@@ -88,11 +89,33 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     run.add_argument(
         "-v", "--verbose", action="store_true", help="list on standard error what was compiled all the same, and why"
     )
+    run.add_argument(
+        "--trace-compile", metavar="FILE", help="write a precompile(...) statement for whatever is compiled, or stderr"
+    )
+    run.add_argument("--trace-dispatch", metavar="FILE", help="the same for whatever Python asks for, compiled or not")
     run.add_argument("script", metavar="SCRIPT", help="the Python script")
     run.add_argument("args", metavar="ARG", nargs=argparse.REMAINDER, help="arguments of the script").required = False
     run.set_defaults(command=_run)
 
 
+def _add_precompile(commands: argparse._SubParsersAction[_Parser]) -> None:
+    build = commands.add_parser("precompile", help="make an image from trace files", description=_PRECOMPILE, allow_abbrev=False)
+    build.add_argument(
+        "trace", metavar="TRACE", nargs="*", help="a file that aotnb run --trace-compile or --trace-dispatch wrote"
+    )
+    build.add_argument("-o", "--output", metavar="FILE", required=True, help="the image")
+    build.add_argument(
+        "-m", "--module", metavar="MODULE", action="append", default=[], help="import MODULE and run its workloads"
+    )
+    build.add_argument("-a", "--append", action="store_true", help="keep the entries of an image that is there")
+    build.add_argument("--link", choices=("auto", "cc", "ld.lld", "in-process"), default="auto", help="how to link")
+    build.set_defaults(command=_precompile)
+
+
+_PRECOMPILE = (
+    "Import the modules that the statements name, compile what they name, and save it as an image. Statements that name nothing "
+    "any more are skipped, counted and listed. The exit status is 0 if anything was built."
+)
 _RUN = (
     "Run a Python script as python would, served from an image. A missing image is an error unless it is recorded. "
     "The exit status is that of the script, or 1 if the script succeeded but the image could not be written."
@@ -105,7 +128,22 @@ _DEMO = "Trace and save in one kernel, load and run in a fresh one, and compare 
 def _run(args: argparse.Namespace) -> int:
     from aotnb.cli.script import run
 
-    return run(args.script, args.args, args.image, record=args.record, report=args.report, verbose=args.verbose)
+    return run(
+        args.script,
+        args.args,
+        args.image,
+        record=args.record,
+        report=args.report,
+        verbose=args.verbose,
+        trace_compile=args.trace_compile,
+        trace_dispatch=args.trace_dispatch,
+    )
+
+
+def _precompile(args: argparse.Namespace) -> int:
+    from aotnb.cli.precompile import precompile
+
+    return precompile(args.trace, args.module, args.output, link=args.link, append=args.append)
 
 
 def _inspect(args: argparse.Namespace) -> int:

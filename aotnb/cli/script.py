@@ -20,12 +20,24 @@ from aotnb.errors import AotError, ImageRejected
 _replaced: ModuleType | None = None  # our own __main__, kept alive
 
 
-def run(script: str, args: list[str], image: str | None, *, record: bool, report: str | None, verbose: bool) -> int:
+def run(
+    script: str,
+    args: list[str],
+    image: str | None,
+    *,
+    record: bool,
+    report: str | None,
+    verbose: bool,
+    trace_compile: str | None = None,
+    trace_dispatch: str | None = None,
+) -> int:
     """Run ``script``; return its exit status, or 1 if it succeeded but the image could not be written."""
     image = image or os.environ.get("AOTNB_IMAGE") or None
     _check(image, record=record, report=report)
+    for path in (trace_compile, trace_dispatch):
+        _check_output(path, "trace file") if path != "stderr" else None
     source = _read(script)
-    autostart.start(image, record, report, verbose)
+    autostart.start(image, record, report, verbose, trace_compile, trace_dispatch)
     status: object = None
     try:
         status = _run_as_main(script, args, source)
@@ -50,10 +62,14 @@ def _check(image: str | None, *, record: bool, report: str | None) -> None:
         raise AotError(problem)
     if image is not None and os.path.exists(image):
         _check_file(image)
-    if report is not None:
-        folder = os.path.dirname(os.path.abspath(report))
-        if os.path.isdir(report) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-            raise AotError(f"the report cannot be written to {report}; give a file in a folder that exists and is writable")
+    _check_output(report, "report")
+
+
+def _check_output(path: str | None, what: str) -> None:
+    if path is not None:
+        folder = os.path.dirname(os.path.abspath(path))
+        if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+            raise AotError(f"the {what} cannot be written to {path}; give a file in a folder that exists and is writable")
 
 
 def _check_file(image: str) -> None:

@@ -167,6 +167,22 @@ class LoadReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """A statement or module that a replay could not carry out, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What became of a trace file: how many statements were carried out, and which were not."""
+
+    done: int
+    skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """One call answered from an image instead of the JIT."""
 

@@ -6,10 +6,11 @@ All methods of :class:`Recorder` run with Numba's global compiler lock held, so 
 from __future__ import annotations
 
 import builtins
+import contextlib
 import sys
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from aotnb.bridge import inspect as numba_facts
@@ -42,6 +43,8 @@ class Recorder:
         # code that was compiled before, for (kind, dispatcher, argument types, return type, flags)
         self.find_again: Callable[[str, Any, tuple[Any, ...], Any, Any], Any] | None = None
         self.before_question: Callable[[], Any] | None = None  # the compiler is about to be asked by Python
+        # Python has asked: kind, dispatcher, argument types, explicit return type, what was compiled
+        self.after_question: Callable[[str, Any, tuple[Any, ...], Any, list[Instance]], None] | None = None
         self.new_code: list[tuple[Instance, Any]] = []  # code and its dispatcher, since somebody last took this list
         self.failed: weakref.WeakSet[Any] = weakref.WeakSet()  # dispatchers for which a compilation raised
         self.after_compile: Callable[[Instance], None] | None = None  # set under AOTNB_VERIFY
@@ -67,13 +70,29 @@ class Recorder:
         if self.before_question is not None and not self._frames:
             self.before_question()
         args, return_type = numba_facts.normalize(sig)
-        existing = disp.overloads.get(args)
-        if existing is not None:
-            self._reused(disp, args, existing)
-            return existing.entry_point
-        if not disp._can_compile:
-            return compile_()
-        return self._answer(disp, args, return_type, compile_)
+        with self._asking("function", disp, args, return_type):
+            existing = disp.overloads.get(args)
+            if existing is not None:
+                self._reused(disp, args, existing)
+                return existing.entry_point
+            if not disp._can_compile:
+                return compile_()
+            return self._answer(disp, args, return_type, compile_)
+
+    @contextlib.contextmanager
+    def _asking(self, kind: str, disp: Any, args: tuple[Any, ...], return_type: Any) -> Iterator[None]:
+        """Tell whoever wants to know what Python asked for, once it is answered: with code, or with "ask for literals"."""
+        if self.after_question is None or self._frames:
+            yield
+            return
+        first, refused = len(self.instances), None
+        try:
+            yield
+        except numba_facts.ForceLiteralArg as error:
+            refused = error
+        self.after_question(kind, disp, args, return_type, self.instances[first:])
+        if refused is not None:
+            raise refused
 
     def renew(self, disp: Any, sig: Any, compile_: Callable[[], Any]) -> Any:
         """Answer a question of our own for a dispatcher that may not compile any more."""
@@ -99,6 +118,10 @@ class Recorder:
     def stencil_dispatch(self, stencil: Any, args: tuple[Any, ...], flags: Any, compile_: Callable[[], Any]) -> Any:
         """Answer a call of a stencil from Python, which Numba compiles anew each time."""
         disp = stencil_method(stencil)
+        with self._asking("stencil", disp, args, None):
+            return self._answer_stencil(disp, args, flags, compile_)
+
+    def _answer_stencil(self, disp: Any, args: tuple[Any, ...], flags: Any, compile_: Callable[[], Any]) -> Any:
         if self.answer is not None:
             served = self.answer("stencil", disp, args, None, flags)
             if served is not None:
@@ -131,6 +154,10 @@ class Recorder:
     def ufunc_dispatch(self, disp: Any, sig: Any, flags: Any, compile_: Callable[[], Any]) -> Any:
         """Answer a question to the scalar kernel behind ``@vectorize`` and ``@guvectorize``."""
         args, return_type = numba_facts.normalize(sig)
+        with self._asking("ufunc", disp, args, return_type):
+            return self._answer_ufunc(disp, args, return_type, flags, compile_)
+
+    def _answer_ufunc(self, disp: Any, args: tuple[Any, ...], return_type: Any, flags: Any, compile_: Callable[[], Any]) -> Any:
         if self.find_again is not None:
             known = self.find_again("ufunc", disp, args, return_type, flags)
             if known is not None:

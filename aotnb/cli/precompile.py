@@ -1,0 +1,35 @@
+"""``aotnb precompile``: trace files in, an image out, and a list of what was skipped."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from aotnb.errors import AotError
+
+
+def precompile(traces: list[str], modules: list[str], output: str, *, link: str, append: bool) -> int:
+    """Build the image; the exit status is 0 if anything was built."""
+    if not traces and not modules:
+        raise AotError("there is nothing to precompile; give a trace file, or a module with -m")
+    _check_output(output)
+    sys.path[0] = os.getcwd()  # modules are found as by python -m; a script brings its own folder
+    from aotnb import session
+    from aotnb.replay import replay
+
+    result = replay(traces, modules)
+    for item in result.skipped:
+        print(f"aotnb: skipped {item.what}: {item.why}", file=sys.stderr)
+    total = result.done + len(result.skipped)
+    print(f"{result.done} of {total} carried out" + (f", {len(result.skipped)} skipped" if result.skipped else ""))
+    saved = session.save(output, link=link, append=append)
+    for left in saved.dropped:
+        print(f"aotnb: left out {left.module}.{left.function}{left.signature}: {left.reason}: {left.detail}", file=sys.stderr)
+    print(f"{output}: {saved.entries} entries, {saved.size} bytes")
+    return 0
+
+
+def _check_output(output: str) -> None:
+    folder = os.path.dirname(os.path.abspath(output))
+    if os.path.isdir(output) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise AotError(f"the image cannot be written to {output}; give a file in a folder that exists and is writable")
