@@ -44,10 +44,8 @@ class Store:
 
     def candidates(self, kind: str, disp: Any, args: tuple[Any, ...], return_type: Any, flags: Any) -> list[Instance]:
         """Return code for equal functions and equal types, compiled under equal switches; the newest first."""
-        for instance in self._instances[self._indexed :]:
-            if not instance.finished:
-                break  # and all after it: they are nested in it
-            self._indexed += 1
+        while self._indexed < len(self._instances) and (instance := self._instances[self._indexed]).finished:
+            self._indexed += 1  # the first that is not finished holds back what is nested in it
             if instance.kind in ("function", "ufunc") and instance.dispatcher is not None and instance.from_image is None:
                 self._by_name.setdefault((instance.module, instance.qualname), []).append(instance)
         named = self._by_name.get((disp.py_func.__module__ or "", disp.py_func.__qualname__))
