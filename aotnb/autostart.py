@@ -1,9 +1,9 @@
 """Run a whole Python process with an image: shared by ``aotnb run`` and by the ``AOTNB_*`` environment variables.
 
 May import: ``aotnb.errors`` and what the interpreter has loaded anyway; ``aotnb.session`` only inside functions and only
-once Numba is there. So a process that never imports Numba pays a millisecond for this file (no dataclasses, contextlib or
-importlib.abc here: they cost forty), and with the variables unset nothing: the one-line ``aotnb-autostart.pth`` tests them
-before it imports anything.
+once Numba is there. So a process that never imports Numba pays two milliseconds for this file (no typing, dataclasses,
+contextlib or importlib.abc here or in ``aotnb/__init__``: they cost twenty), and with the variables unset nothing: the
+one-line ``aotnb-autostart.pth`` tests them before it imports anything.
 
 Glossary: *start* = remember what is wanted and wait for Numba; *engage* = Numba has just been imported: install the
 hooks and load the image; *finish* = save and report, at exit or when ``aotnb run`` says so.
@@ -221,15 +221,17 @@ def _finish(run: _Run) -> dict[str, Any]:
     status: Status | None = None
     compiled: tuple[Compilation, ...] = ()
     saved: SaveReport | None = None
-    from dataclasses import asdict
-
     if run.engaged:
+        from dataclasses import asdict
+
         from aotnb import session
 
         try:
             status = session.status()
             compiled = tuple(session.compiled())
             saved = _save(run, compiled)
+            for item in saved.unexplained if saved is not None else ():
+                _say(f"{item.module}.{item.function}: {item.detail}")
         except Exception as error:  # noqa: BLE001  exit handlers report, they do not raise
             _fail(run, error)
         if status is not None:

@@ -82,6 +82,15 @@ class _Session:
         """Compare code that was just compiled with the stored code that would have been served instead."""
         expected, self.resolver.expected = self.resolver.expected, None
         again, self.worlds.expected = self.worlds.expected, None
+        if expected is not None and (expected.literals is not None or instance.literals is not None):
+            self.verified += 1
+            asked = None if instance.literals is None else sorted(instance.literals)
+            if asked != expected.literals:
+                raise VerifyMismatch(
+                    f"the stored outcome of {expected.module}.{expected.qualname} {expected.signature} is a request for literals "
+                    f"at {expected.literals}, compiling afresh asks for {asked}: an edge is missing, please report this"
+                )
+            return
         if instance.result is None:
             return
         if again is not None and id(again) not in first_problems([again]):
@@ -239,7 +248,7 @@ def describe_instances(instances: list[Instance]) -> list[Compilation]:
     for instance in instances:
         problem = problems.get(id(instance))
         if instance.result is None and instance.literals is None:
-            problem = ("failed", "the compilation raised an error")
+            problem = ("failed", "Numba gave up this attempt" if instance.depth else "the compilation raised an error")
         total, new = growth.get(instance.index, (0, 0))
         records.append(
             Compilation(

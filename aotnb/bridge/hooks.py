@@ -206,6 +206,12 @@ def _compile_core(original: Any) -> Any:
     return _compile_core
 
 
+def attributes_of(blocks: Any) -> set[tuple[str, str]]:
+    """Return ("attribute", name) of every attribute that the IR *blocks* take from anything."""
+    found = (inst.value for block in blocks.values() for inst in block.body if isinstance(inst, ir.Assign))
+    return {("attribute", expr.attr) for expr in found if isinstance(expr, ir.Expr) and expr.op == "getattr"}
+
+
 def _interpret(original: Any) -> Any:
     def interpret(self: Any, bytecode: Any) -> Any:
         func_ir = original(self, bytecode)
@@ -226,6 +232,7 @@ def _prune(original: Any) -> Any:
         if gone:
             kept = {label: block for label, block in before.items() if label not in gone}
             dropped = {read[:2] for read in reads_of(gone)} - {read[:2] for read in reads_of(kept)}
+            dropped |= attributes_of(gone) - attributes_of(kept)
             _observer.pruned(state.func_id.func, dropped)
         return result
 
@@ -237,7 +244,8 @@ def _mutate_with_body(original: Any) -> Any:
         if _observer is not None:
             body = {label: block for label, block in blocks.items() if label in body_blocks}
             kept = {label: block for label, block in blocks.items() if label not in body_blocks}
-            _observer.lifted(func_ir.func_id.func, {r[:2] for r in reads_of(body)} - {r[:2] for r in reads_of(kept)})
+            names = {r[:2] for r in reads_of(body)} - {r[:2] for r in reads_of(kept)}
+            _observer.lifted(func_ir.func_id.func, names | (attributes_of(body) - attributes_of(kept)))
             for typ in (rest[1] or {}).get("kwargs", {}).values() if len(rest) > 1 else ():
                 _annotation_read(func_ir, typ)
         return original(self, func_ir, blocks, blk_start, blk_end, body_blocks, *rest)

@@ -44,13 +44,15 @@ PICKLE_BUFFER_SIZE = ctypes.sizeof(_PickleBuffer)
 class ImageLibrary(JITCodeLibrary):
     """A code library whose code lies in an image; its IR is read only when a caller is compiled.
 
-    ``entry`` is (image, number of the code instance).
+    ``entry`` is (image, number of the code instance); *parts* are the names of the library and of those of its wrappers.
     """
 
-    def __init__(self, codegen: Any, name: str, entry: Any, addresses: dict[str, int], texts: Callable[[str], list[str]]) -> None:
+    def __init__(
+        self, codegen: Any, parts: list[str], entry: Any, addresses: dict[str, int], texts: Callable[[list[str]], list[str]]
+    ) -> None:
         # not the parent's __init__: it would parse an empty module
         self._codegen = codegen
-        self._name = name
+        self._name, self._parts = parts[0], parts
         self._linking_libraries: list[Any] = []
         self._dynamic_globals: list[str] = []
         self._reload_init: set[Any] = set()
@@ -76,7 +78,7 @@ class ImageLibrary(JITCodeLibrary):
         module = rtsys.library._get_module_for_linking().clone()
         module.triple = ll.get_process_triple()
         module.data_layout = self._codegen._data_layout
-        for text in self._texts(self._name):
+        for text in self._texts(self._parts):
             for part in module_texts(text):
                 other = ll.parse_assembly(part.replace("external hidden global", "external global"))
                 other.triple = module.triple
@@ -86,7 +88,7 @@ class ImageLibrary(JITCodeLibrary):
 
     def part(self, name: str) -> ImageLibrary:
         """Return another library of the same image, such as the loop around this kernel."""
-        return ImageLibrary(self._codegen, name, self.entry, self._addresses, self._texts)
+        return ImageLibrary(self._codegen, [name], self.entry, self._addresses, self._texts)
 
     def _get_compiled_object(self) -> bytes:
         # only the disassembler asks; the image's own object holds more than this one function

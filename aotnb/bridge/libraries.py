@@ -21,6 +21,7 @@ class LibraryFacts:
     library: Any
     name: str
     texts: list[str]  # its modules as LLVM prints them
+    wrappers: list[str]  # those of its wrappers for Python and for C
     links: list[Any]
     unresolved: list[str] = field(default_factory=list)
     missing: bool = False
@@ -31,15 +32,16 @@ def linked_libraries(library: Any) -> list[Any]:
     return list(dict.fromkeys(library._linking_libraries))
 
 
-def library_facts(library: Any, with_python: bool = False) -> LibraryFacts:
-    """Describe *library*; its wrappers for Python and for C are left out unless asked for."""
+def library_facts(library: Any) -> LibraryFacts:
+    """Describe *library*; its wrappers stand apart, since most callers have no use for them."""
     raw = library.__dict__.get(RAW)
-    facts = LibraryFacts(library, library.name, [], linked_libraries(library), missing=not raw)
+    facts = LibraryFacts(library, library.name, [], [], linked_libraries(library), missing=not raw)
     for bitcode in raw or ():
         # printed once and read as text from here on: asking LLVM for each name takes several times as long
         text = str(ll.parse_bitcode(bitcode))
-        if not with_python and any(name.startswith(("_ZN7cpython", "cfunc.")) for name in defined_functions(text)):
-            continue
-        facts.texts.append(text)
-        facts.unresolved += _UNRESOLVED.findall(text)
+        if any(name.startswith(("_ZN7cpython", "cfunc.")) for name in defined_functions(text)):
+            facts.wrappers.append(text)
+        else:
+            facts.texts.append(text)
+            facts.unresolved += _UNRESOLVED.findall(text)
     return facts

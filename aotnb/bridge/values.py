@@ -39,9 +39,9 @@ ADDRESS_LIMIT = 10**6  # bytes; Numba takes larger global arrays, and non-contig
 
 def value_tree(value: Any) -> Tree:
     """Return the tree of *value*; equal trees mean that a compiler would read the same thing."""
-    for kinds, encode in _RULES:
-        if isinstance(value, kinds):
-            return encode(value)
+    encode = _rule(type(value))
+    if encode is not None:
+        return encode(value)
     if _is_cffi(value):
         return _c_function(value)
     name = getattr(value, "__name__", None)
@@ -64,6 +64,16 @@ def _module_constant(value: Any) -> tuple[str, str] | None:
             if item is value:
                 return module, name
     return None
+
+
+_rule_of: weakref.WeakKeyDictionary[type, Callable[[Any], Tree] | None] = weakref.WeakKeyDictionary()
+
+
+def _rule(cls: type) -> Callable[[Any], Tree] | None:
+    """Return the rule for values of a class; the tests of Numba's abstract classes cost too much to repeat for each value."""
+    if cls not in _rule_of:
+        _rule_of[cls] = next((encode for kinds, encode in _RULES if issubclass(cls, kinds)), None)
+    return _rule_of[cls]
 
 
 def summary(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from aotnb.core.digest import canonical, digest
 from aotnb.core.roots import RootReference, RootsTable
 from aotnb.errors import NotRelocatable
-from aotnb.image.model import CodeInstance, Library, Manifest, method_key, spelled_roots, stored
+from aotnb.image.model import CodeInstance, Library, Manifest, code_libraries, method_key, spelled_roots, stored
 from aotnb.image.reader import ImageReader
 
 SELF_KEY = "self"  # stands for the id of the image that is being made
@@ -61,7 +61,12 @@ class ManifestBuilder:
         old = image.instance(number)
         if (same := self.find(old.id)) is not None:
             self._imported[image.image_id, number] = same
-            self.instances[same].entry |= old.entry
+            if old.entry:
+                # the same code, but Python calls it only there: its wrappers come from there as well
+                here = self.instances[same]
+                here.symbols, here.entry = {**old.symbols, **here.symbols}, True
+                here.extra = {**(old.extra or {}), **(here.extra or {})} or None
+                self._import_libraries(image, code_libraries(old))
             return same
         table = method_key(old)
 
@@ -83,7 +88,7 @@ class ManifestBuilder:
         record.callees = [[self.import_instance(image, callee), path] for callee, path in old.callees]
         if old.config in image.index["switches"]:
             self.switches[old.config] = image.index["switches"][old.config]
-        self._import_libraries(image, [library for library in (old.library, *_wrapper_libraries(old)) if library])
+        self._import_libraries(image, code_libraries(old))
         return index
 
     def _import_libraries(self, image: ImageReader, names: list[str]) -> None:
@@ -188,10 +193,6 @@ def stored_instances(manifest: Manifest) -> Iterator[dict[str, Any]]:
             positions[method] = {canonical(tree): number for number, tree in enumerate(manifest.methods.get(method, ()))}
         known = positions[method]
         yield stored(instance, lambda tree, known=known: known[canonical(tree)])  # type: ignore[misc]
-
-
-def _wrapper_libraries(instance: CodeInstance) -> list[str]:
-    return sorted({symbol.rpartition(".")[0] for symbol in instance.symbols.values()})
 
 
 def instance_id(instance: CodeInstance, instances: list[CodeInstance]) -> str:

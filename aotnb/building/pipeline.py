@@ -24,12 +24,12 @@ from aotnb.bridge.symbols import in_process, is_helper
 from aotnb.building.link import choose, link_with
 from aotnb.building.manifest import stored_instances
 from aotnb.building.plan import Plan, Planner
-from aotnb.building.units import closure, entry_symbols, library_of, plan_units
+from aotnb.building.units import closure, entry_symbols, plan_units
 from aotnb.core.digest import digest
 from aotnb.core.records import SaveReport
 from aotnb.errors import BuildError
 from aotnb.image.format import dump_json, publish
-from aotnb.image.model import Library
+from aotnb.image.model import Library, library_of
 from aotnb.image.reader import ImageReader
 from aotnb.image.trust import user_key
 from aotnb.tracing.instance import Instance
@@ -85,6 +85,7 @@ def build(
         target=plan.manifest.cpu,
         seconds=time.perf_counter() - started,
         timings=timings,
+        unexplained=tuple(plan.unexplained),
     )
 
 

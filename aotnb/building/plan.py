@@ -21,13 +21,14 @@ from aotnb.building.edges import edges_of, stable_text
 from aotnb.building.manifest import ManifestBuilder
 from aotnb.building.units import closure, declared_functions
 from aotnb.core.digest import digest
-from aotnb.core.records import Dropped
+from aotnb.core.records import Dropped, Unexplained
 from aotnb.errors import NotRelocatable
 from aotnb.image.model import CodeInstance, Library, Manifest
 from aotnb.image.reader import ImageReader
 from aotnb.tracing.instance import Instance, Read
 from aotnb.tracing.paths import dispatcher_path, is_unnamed, where_read
 from aotnb.tracing.recorder import Recorder
+from aotnb.tracing.walk import unexplained_names
 
 
 @dataclass(slots=True)
@@ -37,6 +38,7 @@ class Plan:
     manifest: Manifest
     libraries: dict[str, Library]
     dropped: list[Dropped]
+    unexplained: list[Unexplained]
 
 
 @dataclass(slots=True)
@@ -46,6 +48,9 @@ class _Group:
     members: list[LibraryFacts]
     uses: set[int] = field(default_factory=set)
     canonical: CanonicalLibrary | None = None
+    # by id of a member: its wrappers, where it has any that are wanted. They are libraries of their own, so that the
+    # name of code does not depend on whether Python calls it as well
+    wrappers: dict[int, CanonicalLibrary] = field(default_factory=dict)
     problem: NotRelocatable | None = None
 
 
@@ -56,6 +61,7 @@ class Planner:
         self.recorder = recorder
         self.builder = ManifestBuilder()
         self.dropped: list[Dropped] = []
+        self.unexplained: list[Unexplained] = []
         self._instances: dict[int, int] = {}  # id of a live instance -> index in the manifest
         self._owner: dict[int, Instance] = {
             id(i.result.library): i for i in recorder.instances if i.result is not None and not i.absorbed
@@ -86,7 +92,7 @@ class Planner:
         process, (cpu, features) = process_tree(), host_cpu()
         rows = [{f: getattr(d, f) for f in ("function", "module", "signature", "reason", "detail")} for d in self.dropped]
         manifest = self.builder.finish(process, cpu, features, rows)
-        return Plan(manifest, dict(sorted(self.builder.libraries.items())), self.dropped)
+        return Plan(manifest, dict(sorted(self.builder.libraries.items())), self.dropped, self.unexplained)
 
     def library_name(self, instance: Instance) -> str:
         """Return the canonical name of an instance's code: it follows from the raw IR of everything that it links."""
@@ -161,6 +167,9 @@ class Planner:
         known = self._instances.get(id(instance))
         if known is not None:
             return known
+        for name in unexplained_names(instance):
+            detail = f"the code mentions {name}, but its compilation was not seen to read it: please report this"
+            self.unexplained.append(Unexplained(instance.qualname, instance.module, instance.signature, name, detail))
         record = self._describe(instance)
         index = self._instances[id(instance)] = self.builder.reserve(record)
         for callee, path in self._callees(instance):
@@ -219,9 +228,11 @@ class Planner:
     def _symbols(self, instance: Instance, library: CanonicalLibrary) -> dict[str, str]:
         fndesc = instance.result.fndesc
         names = {"native": fndesc.llvm_func_name, "python": fndesc.llvm_cpython_wrapper_name, "c": fndesc.llvm_cfunc_wrapper_name}
-        found = {kind: library.functions[name] for kind, name in names.items() if name in library.functions}
-        for kind, (wrapper, name, _) in instance.wrappers.items():
-            group = self._groups.get(id(wrapper))
+        wrapper = self._groups[id(instance.result.library)].wrappers.get(id(instance.result.library))
+        functions = library.functions | ({} if wrapper is None else wrapper.functions)
+        found = {kind: functions[name] for kind, name in names.items() if name in functions}
+        for kind, (loop, name, _) in instance.wrappers.items():
+            group = self._groups.get(id(loop))
             if group is None or group.canonical is None:
                 continue  # only a callee so far: its own loop is not part of the image
             found[kind] = group.canonical.functions[name]
@@ -301,7 +312,7 @@ class Planner:
                 continue
             seen.add(id(current))
             if id(current) not in self._facts:
-                facts = self._facts[id(current)] = library_facts(current, self._wants_python(current))
+                facts = self._facts[id(current)] = library_facts(current)
                 if facts.missing:
                     cure = f"{facts.name} was compiled before aotnb was loaded; load aotnb earlier and trace again"
                     raise NotRelocatable(cure, "compiled_before_hooks")
@@ -344,13 +355,16 @@ class Planner:
             label = owners[0].module + "." + owners[0].qualname if owners else "wrapper"
             raw = RawLibrary(label, [text for facts in group.members for text in facts.texts], identity)
             group.canonical = canonicalize(raw, self._known)
+            self._known.update(group.canonical.functions)
+            for slot, (kind, key) in group.canonical.slots.items():
+                if kind == "env":
+                    self._known[key] = slot
+            for facts in group.members:
+                if facts.wrappers and self._wants_python(facts.library):
+                    raw = RawLibrary(label, facts.wrappers, "wrappers")
+                    group.wrappers[id(facts.library)] = canonicalize(raw, self._known)
         except NotRelocatable as error:
             group.problem = error
-            return
-        self._known.update(group.canonical.functions)
-        for slot, (kind, key) in group.canonical.slots.items():
-            if kind == "env":
-                self._known[key] = slot
 
     def _identity(self, owner: Instance) -> Any:
         """Return what tells apart two libraries with the same text: whose environment and whose objects they use."""
@@ -367,12 +381,13 @@ class Planner:
         for group in groups:
             library = group.canonical
             assert library is not None
-            if library.name in self.builder.libraries:
-                continue
             owners = [owner for facts in group.members if (owner := self._owner.get(id(facts.library))) is not None]
-            slots = {slot: self._slot(kind, key, owners) for slot, (kind, key) in sorted(library.slots.items())}
-            uses = sorted({name for name in self._library_uses(group) if name != library.name})
-            found[library.name] = Library(library.name, library.text, slots, uses)
+            parts = [(library, sorted({name for name in self._library_uses(group) if name != library.name}))]
+            parts += [(wrapper, [library.name]) for wrapper in group.wrappers.values()]
+            for part, uses in parts:
+                if part.name not in self.builder.libraries:
+                    slots = {slot: self._slot(kind, key, owners) for slot, (kind, key) in sorted(part.slots.items())}
+                    found[part.name] = Library(part.name, part.text, slots, uses)
         return found
 
     def _library_uses(self, group: _Group) -> Iterable[str]:
@@ -381,6 +396,9 @@ class Planner:
                 used = self._groups[key].canonical
                 assert used is not None
                 yield used.name
+                owner = self._owner.get(key)
+                if owner is not None and owner.kind == "lifted":
+                    yield from (wrapper.name for wrapper in self._groups[key].wrappers.values())
             for library in facts.links:
                 if (entry := numba_facts.image_entry(library)) is not None:
                     yield entry[0].reader.instance(entry[1]).library

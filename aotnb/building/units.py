@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from aotnb.image.model import CodeInstance, Library, Manifest
+from aotnb.image.model import CodeInstance, Library, Manifest, library_of
 
 
 @dataclass(slots=True)
@@ -37,11 +37,6 @@ def entry_symbols(manifest: Manifest) -> list[str]:
 def is_bound(instance: CodeInstance) -> bool:
     """Return whether the loader binds the code of *instance* itself: an entry, or a block in object mode of one."""
     return instance.entry or instance.kind == "lifted"
-
-
-def library_of(symbol: str) -> str:
-    """Return the library that defines a canonical function name."""
-    return symbol.rpartition(".")[0]
 
 
 def plan_units(manifest: Manifest, libraries: dict[str, Library], *, merged: bool = False) -> list[Unit]:

@@ -113,8 +113,22 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
+class Unexplained:
+    """A name in the code of a function that was saved, in no recorded read and in no pruned branch; ``detail`` is a sentence."""
+
+    function: str
+    module: str
+    signature: str
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class SaveReport:
-    """What ``save`` wrote. ``size`` in bytes; ``timings`` in seconds by stage."""
+    """What ``save`` wrote. ``size`` in bytes; ``timings`` in seconds by stage.
+
+    ``unexplained`` is empty unless aotnb has a defect: see :class:`Unexplained`.
+    """
 
     path: str
     image_id: str
@@ -127,6 +141,7 @@ class SaveReport:
     target: str  # CPU name
     seconds: float
     timings: dict[str, float] = field(default_factory=dict)
+    unexplained: tuple[Unexplained, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

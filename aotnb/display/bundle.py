@@ -105,6 +105,7 @@ def save_report(report: SaveReport) -> Report:
     if report.dropped:
         lines.append(f"left out: {len(report.dropped)}")
         lines += _reason_lines(Counter(item.reason for item in report.dropped))
+    lines += [f"{item.module}.{item.function}: {item.detail}" for item in report.unexplained]
     return Report(report, lines, lambda: tables.dropped_table(report))
 
 

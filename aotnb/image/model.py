@@ -87,6 +87,17 @@ class Manifest:
     dropped: list[dict[str, str]] = field(default_factory=list)
 
 
+def library_of(symbol: str) -> str:
+    """Return the library that defines a canonical function name."""
+    return symbol.rpartition(".")[0]
+
+
+def code_libraries(instance: CodeInstance) -> list[str]:
+    """Return the libraries that hold the code of an instance: its own first, then those of its wrappers."""
+    wrappers = sorted({library_of(symbol) for symbol in instance.symbols.values()} - {instance.library})
+    return [name for name in (instance.library, *wrappers) if name]
+
+
 def method_key(instance: CodeInstance) -> str:
     """Return the name of the roots table of an instance's method."""
     return f"{instance.module}:{instance.qualname}:{instance.method}"

@@ -25,7 +25,7 @@ from aotnb.core.records import LoadReport, Miss, Served
 from aotnb.core.roots import RootsRegistry
 from aotnb.core.text import type_text
 from aotnb.errors import ImageRejected, NotRelocatable
-from aotnb.image.model import CodeInstance
+from aotnb.image.model import CodeInstance, code_libraries, library_of
 from aotnb.image.reader import ImageReader
 from aotnb.image.trust import user_key
 from aotnb.loading.validate import Validator, Verdict
@@ -147,9 +147,10 @@ class LoadedImage:
 
     def environment_slot(self, number: int, instance: CodeInstance) -> str:
         """Return the slot through which the code of an instance finds its environment."""
-        for slot, record in self.reader.index["code"][instance.library][3].items():
-            if record[0] == "env" and record[1] == number:
-                return str(slot)
+        for library in code_libraries(instance):
+            for slot, record in self.reader.index["code"][library][3].items():
+                if record[0] == "env" and record[1] == number:
+                    return str(slot)
         return f"{instance.library}.env.{number}"
 
     def environment(self, name: str, owner: int, verdict: Verdict) -> tuple[Any, Any]:
@@ -171,11 +172,11 @@ class LoadedImage:
             self.environments[name] = install.make_environment(namespace, consts, name)
         return (id(namespace) if has_own else None, live_ids(tuple(consts))), self.environments[name]
 
-    def library_texts(self, library: str, verdict: Verdict) -> list[str]:
-        """Return the raw IR that a caller of *library* links, after making its slots known to the in-process linker."""
+    def library_texts(self, libraries: list[str], verdict: Verdict) -> list[str]:
+        """Return the raw IR that a caller of *libraries* links, after making its slots known to the in-process linker."""
         code = self.reader.index["code"]
         seen: set[str] = set()
-        stack = [library]
+        stack = list(libraries)
         while stack:
             name = stack.pop()
             if name in seen:
@@ -280,6 +281,8 @@ class Resolver:
     def answer(self, kind: str, disp: Any, args: tuple[Any, ...], return_type: Any, flags: Any) -> Any:
         """Return a compile result of an image for this question, or None; may raise what Numba would have raised."""
         name = f"{disp.py_func.__module__ or ''}:{disp.py_func.__qualname__}"
+        if not self.is_nested():
+            self.expected = None
         if not self.images:
             return None
         started = time.perf_counter()
@@ -404,7 +407,7 @@ class Resolver:
         _, env = image.environment(image.environment_slot(number, instance), number, verdict)
         codegen = disp.targetdescr.target_context.codegen()
         library = install.ImageLibrary(
-            codegen, instance.library, (image, number), addresses, lambda name: image.library_texts(name, verdict)
+            codegen, code_libraries(instance), (image, number), addresses, lambda names: image.library_texts(names, verdict)
         )
         library.verdict = verdict
         cres = install.make_result(disp, args, return_type, library, instance.symbols, env)
@@ -427,7 +430,7 @@ class Resolver:
         if name is None or instance.extra.get(kind) != asked:
             return None
         # a parallel ufunc compiles a loop of its own around this one, and links it
-        return install.wrapper_info(library.part(name.rpartition(".")[0]), cres.environment, name)
+        return install.wrapper_info(library.part(library_of(name)), cres.environment, name)
 
 
 def _nearer(known: tuple[str, ...], found: tuple[str, ...]) -> tuple[str, ...]:

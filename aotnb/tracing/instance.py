@@ -57,6 +57,7 @@ class Instance:
     nested_seconds: float = 0.0
     timings: dict[str, float] = field(default_factory=dict)
     reads: dict[tuple[str, str, str | None], Read] = field(default_factory=dict)
+    pruned: set[tuple[str, str]] = field(default_factory=set)  # kind and name of what only dead branches mention
     callees: list[Callee] = field(default_factory=list)
     # external overload templates that were asked: module, qualified name, digest and plain name of the function of each
     templates: dict[int, tuple[str, str, str, str]] = field(default_factory=dict)

@@ -197,6 +197,8 @@ class Recorder:
             if request.instance is not None and not self._frames:
                 request.instance.literals = frozenset(error.requested_args)
                 request.instance.python_called = True
+                if self.after_compile is not None:
+                    self.after_compile(request.instance)
             raise
         except Exception:
             self.failed.add(request.dispatcher)
@@ -432,17 +434,18 @@ class Recorder:
 
     def lifted(self, func: Any, names: set[tuple[str, str]]) -> None:
         """Forget the globals that only a block in object mode mentions: its code looks them up while it runs."""
-        self.pruned(func, {(kind, name) for kind, name in names if kind == "global"})
+        self.pruned(func, {(kind, name) for kind, name in names if kind != "free"})
 
     def lifted_compile(self, disp: Any, compile_: Callable[[], Any]) -> Any:
         """A block in object mode is being compiled, as a function of its own without a name."""
         return self._compile(_Request(disp, "lifted", (), None, None), compile_)
 
     def pruned(self, func: Any, names: set[tuple[str, str]]) -> None:
-        """Forget names that only a dead branch mentions: the compiler did not read them."""
+        """Forget the reads of names that only a dead branch mentions: the compiler did not use them."""
         if not self._frames or self._frames[-1].func is not func:
             return
         frame = self._frames[-1]
+        frame.pruned |= names
         for kind, name in names:
             frame.reads.pop((kind, name, None), None)
 

@@ -715,3 +715,36 @@ def test_a_key_that_cannot_be_made_is_said_before_anything_is_compiled(run: Run,
     )
     assert "set AOTNB_HOME to a folder that can be written to" in found.pop("sentence")
     assert found == {"stages": [], "written": False}
+
+
+# ---- a read that the recorder misses --------------------------------------------------------------------------------
+
+
+def test_a_lost_read_is_reported_at_save_and_found_by_the_oracle(run: Run) -> None:
+    saved = """
+from use import use
+use()
+report(unexplained=[[u.function, u.name] for u in aotnb.save(IMAGE).unexplained])
+"""
+    assert run("aotnb.activate()\n" + saved) == {"unexplained": []}
+    lose = """
+from aotnb.tracing.recorder import Recorder
+aotnb.activate()
+keep = Recorder._read
+def lose(self, frame, kind, name, *rest):
+    if name != "K":
+        keep(self, frame, kind, name, *rest)
+Recorder._read = lose
+"""
+    assert run(lose + saved)["unexplained"] == [["helper", "K"], ["helper", "K"]]  # for int64 and for float64
+    stale = """
+aotnb.load(IMAGE)
+import lib
+lib.K = 5
+try:
+    report(answer=lib.f(2))
+except aotnb.errors.VerifyMismatch as error:
+    report(difference=str(error))
+"""
+    assert run(stale) == {"answer": 7}  # wrong, as it must be without the edge
+    assert "an edge is missing" in run(stale, AOTNB_VERIFY="1")["difference"]

@@ -44,6 +44,21 @@ def kept(name: str, main: str, edit, changes: bool | None = False, **rest: objec
 
 
 KEPT = [
+    Scenario(
+        "callee_that_python_calls_as_well",  # and only after its caller: the code of the caller must not depend on that
+        main="""
+            @njit
+            def g(x):
+                return x + 1
+            @njit
+            def f(x):
+                return g(x) * 2
+            print(f(1), g(1))
+        """,
+        edit=swap("print(f", "# a comment\nprint(f"),
+        hit=("f", "g"),
+        changes=False,
+    ),
     kept("no_edit_at_all", PLAIN, lambda folder: None),
     kept("touched", PLAIN, touch()),
     kept("comment", PLAIN, swap("return g(x)", "return g(x)  # a comment")),
