@@ -11,11 +11,13 @@ Switch      :func:`activate`, :func:`deactivate`, :func:`is_active`
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # not from typing, whose import would be most of what AOTNB_IMAGE costs a process without Numba
 if TYPE_CHECKING:
+    from typing import Any
+
     from aotnb.replay import precompile
     from aotnb.reports.asked import diff, invalidations, roots, stragglers
     from aotnb.session import (
