@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from numba.core import (
     base,
     caching,
+    ccallback,
     codegen,
     compiler,
     dispatcher,
@@ -42,6 +43,7 @@ class Observer(Protocol):
     def dispatch(self, disp: Any, sig: Any, compile_: Callable[[], Any]) -> Any: ...
     def renew(self, disp: Any, sig: Any, compile_: Callable[[], Any]) -> Any: ...
     def stencil_dispatch(self, stencil: Any, args: Any, flags: Any, compile_: Callable[[], Any]) -> Any: ...
+    def cfunc_dispatch(self, disp: Any, sig: Any, compile_: Callable[[], Any]) -> Any: ...
     def apart(self, make: Callable[[], Any]) -> Any: ...
     def ufunc_dispatch(self, disp: Any, sig: Any, flags: Any, compile_: Callable[[], Any]) -> Any: ...
     def wrapper(self, kind: str, cres: Any, extra: Any, build: Callable[[], Any]) -> Any: ...
@@ -144,6 +146,15 @@ def _ufunc_compile(original: Any) -> Any:
         return _observer.ufunc_dispatch(self, sig, flags, lambda: original(self, sig, flags, locals))
 
     return _compile_core
+
+
+def _cfunc_compile(original: Any) -> Any:
+    def _compile_uncached(self: Any) -> Any:
+        if _observer is None:
+            return original(self)
+        return _observer.cfunc_dispatch(self._compiler, self._sig, lambda: original(self))
+
+    return _compile_uncached
 
 
 def _specialize_box(original: Any) -> Any:
@@ -376,6 +387,7 @@ PATCHES: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (dispatcher.Dispatcher, "compile", _dispatcher_compile),
     (dispatcher._DispatcherBase, "add_overload", _add_overload),
     (dispatcher._DispatcherBase, "disable_compile", _disable_compile),
+    (ccallback.CFunc, "_compile_uncached", _cfunc_compile),
     (boxing, "_specialize_box", _specialize_box),
     (StencilFunc, "__call__", _stencil_call),
     (ufuncbuilder.UFuncDispatcher, "_compile_core", _ufunc_compile),

@@ -39,6 +39,11 @@ def resolved_flags(disp: Any) -> Any:
     return flags
 
 
+def cfunc_flags(disp: Any) -> Any:
+    """Return the flags under which the compiler of a C callback works."""
+    return disp._customize_flags(resolved_flags(disp))
+
+
 def flags_inherit() -> bool:
     """Return whether a caller is being compiled whose flags a callee would inherit."""
     return bool(targetconfig.ConfigStack())

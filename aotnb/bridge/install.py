@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import importlib
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -20,8 +21,12 @@ from numba.core.runtime import rtsys
 from numba.core.typing import signature
 from numba.np.ufunc.wrappers import _wrapper_info
 
+from aotnb.bridge.generators import add_generator
 from aotnb.bridge.irtext import module_texts
 from aotnb.bridge.served import ServedAnnotation, ServedDescriptor, metadata
+
+# Numba imports it with the compiler, which nothing may have woken: it tells the types of C callbacks that Python passes
+importlib.import_module("numba.experimental.function_type")
 
 _alive: list[Any] = []  # whatever mapped code points at lives as long as the process
 
@@ -178,8 +183,9 @@ def make_result(
     )
 
 
-def add_to_dispatcher(disp: Any, cres: Any) -> None:
+def add_to_dispatcher(disp: Any, cres: Any, symbols: dict[str, str]) -> None:
     """Register *cres* exactly as ``Dispatcher.compile`` does."""
+    add_generator(cres, symbols)
     disp.targetctx.insert_user_function(cres.entry_point, cres.fndesc, [cres.library])
     disp.add_overload(cres)
     _alive.append(cres)

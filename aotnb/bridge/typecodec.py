@@ -7,7 +7,7 @@ A class that is not listed is not relocatable, and said so.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from numba.core import types
@@ -24,8 +24,9 @@ Encoder = Callable[[Any], Tree]
 class TypeDecoder:
     """Turns trees back into types. *scope* maps the text of trees that hold live functions to the types of the call at hand."""
 
-    def __init__(self, scope: Mapping[str, types.Type] | None = None) -> None:
+    def __init__(self, scope: Mapping[str, types.Type] | None = None, functions: Iterable[Any] = ()) -> None:
         self.scope = scope or {}
+        self.functions = functions  # the live functions at hand, one of which a generator comes from
 
     def decode(self, tree: Tree) -> types.Type:
         """Return the live type of *tree*; raise :class:`NotRelocatable` or :class:`LookupError` where there is none."""
@@ -142,6 +143,26 @@ def _jitclass(typ: Any) -> Tree:
     if not _open_classes:
         _class_trees[typ] = tree
     return tree
+
+
+def _function_name(func: Any) -> Tree:
+    from aotnb.bridge.methods import function_tree
+
+    return [func.__module__ or "", func.__qualname__, digest(function_tree(func))]
+
+
+def _generator(typ: Any) -> Tree:
+    parts = [encode_type(typ.yield_type), encode_types(typ.arg_types), encode_types(typ.state_types), typ.has_finalizer]
+    return ["made generator", _function_name(typ.gen_func), *parts]
+
+
+def _decode_generator(dec: TypeDecoder, name: Tree, yielded: Tree, args: Tree, states: Tree, finalizer: bool) -> types.Type:
+    found = {id(func): func for func in dec.functions if func.__qualname__ == name[1] and _function_name(func) == name}
+    if len(found) != 1:
+        raise NotRelocatable(f"a generator made by {name[0]}.{name[1]} is bound to a live argument or function only")
+    (func,) = found.values()
+    states = [dec.decode(state) for state in states]
+    return types.Generator(func, dec.decode(yielded), [dec.decode(arg) for arg in args], states, finalizer)
 
 
 def _deferred(typ: Any) -> Tree:
@@ -272,6 +293,7 @@ _ENCODERS: dict[type, Encoder] = {
     types.ClassType: _jitclass,
     types.ClassInstanceType: lambda t: ["instance", _jitclass(t.class_type)],
     types.DeferredType: _deferred,
+    types.Generator: _generator,
     types.FunctionType: lambda t: ["functiontype", _signature(t.signature)],
     types.Function: _function,
     types.NumPyRandomBitGeneratorType: lambda t: ["bitgenerator", t.name],
@@ -279,7 +301,9 @@ _ENCODERS: dict[type, Encoder] = {
     **{cls: _parts(*made_of) for cls, made_of in _PARTS.items()},
 }
 
-_LIVE = frozenset({"jitclass", "instance", "deferred", "dispatcher", "function", "module", "generator", "bitgenerator"})
+_LIVE = frozenset(
+    {"jitclass", "instance", "deferred", "made generator", "dispatcher", "function", "module", "generator", "bitgenerator"}
+)
 
 
 def _decode_array(dec: TypeDecoder, dtype: Tree, ndim: int, layout: str, readonly: bool, aligned: bool) -> types.Type:
@@ -364,6 +388,7 @@ _DECODERS: dict[str, Callable[..., types.Type]] = {
     "intenum": lambda dec, c, t: types.IntEnumMember(_enum(dec, c), dec.decode(t)),
     "exceptionclass": lambda dec, c: types.ExceptionClass(_class(c)),
     "exception": lambda dec, c: types.ExceptionInstance(_class(c)),
+    "made generator": _decode_generator,
     "functiontype": lambda dec, s: types.FunctionType(_decode_signature(dec, s)),
     **{kind: _decode_parts(cls) for cls, (kind, _) in _PARTS.items()},
 }

@@ -16,7 +16,7 @@ from numba.experimental.jitclass.base import JitClassType
 Step = int | str
 # attributes of types that hold another type
 _INNER = ("dtype", "item_type", "key_type", "value_type", "type", "instance_type", "container", "iterable", "parent")
-_OF_OBJECTS = (types.ClassType, types.ClassInstanceType, misc.ClassDataType, types.DeferredType)
+_OF_OBJECTS = (types.ClassType, types.ClassInstanceType, misc.ClassDataType, types.DeferredType, types.Generator)
 
 
 def parts(typ: Any) -> Iterator[tuple[Step, Any]]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from numba.core import errors, types
+from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
 from numba.core.extending import _Intrinsic
 from numba.core.typing import cffi_utils
@@ -195,10 +196,16 @@ def _c_function(value: Any) -> Tree:
 
 
 def c_address(value: Any) -> int | None:
-    """Return the address of a ctypes or cffi function, None for anything else."""
+    """Return the address of a C callback, or of a ctypes or cffi function; None for anything else."""
+    if isinstance(value, CFunc):
+        return int(value.address)
     if isinstance(value, ctypes._CFuncPtr):  # type: ignore[attr-defined]
         return ctypes.cast(value, ctypes.c_void_p).value
     return int(cffi_utils.get_pointer(value)) if _is_cffi(value) else None
+
+
+def _callback(value: Any) -> Tree:
+    return ["callback", method_tree(value._compiler), _signature(value._sig)]
 
 
 def _is_cffi(value: Any) -> bool:
@@ -371,6 +378,7 @@ _RULES: list[tuple[Any, Callable[[Any], Tree]]] = [
     (DUFunc, _dufunc),
     (np.ufunc, _ufunc),
     (_Intrinsic, _intrinsic),
+    (CFunc, _callback),
     (StencilFunc, _stencil),
     (types.Type, _numba_type),
     (Signature, _signature),

@@ -11,6 +11,7 @@ from typing import Any
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.boxes import box_type
 from aotnb.bridge.environment import host_cpu, process_tree
+from aotnb.bridge.generators import generator_names, returns_generator
 from aotnb.bridge.irtext import CanonicalLibrary, RawLibrary, canonicalize
 from aotnb.bridge.libraries import LibraryFacts, library_facts, linked_libraries
 from aotnb.bridge.methods import method_tree
@@ -228,6 +229,7 @@ class Planner:
     def _symbols(self, instance: Instance, library: CanonicalLibrary) -> dict[str, str]:
         fndesc = instance.result.fndesc
         names = {"native": fndesc.llvm_func_name, "python": fndesc.llvm_cpython_wrapper_name, "c": fndesc.llvm_cfunc_wrapper_name}
+        names |= generator_names(instance.result.signature.return_type)
         wrapper = self._groups[id(instance.result.library)].wrappers.get(id(instance.result.library))
         functions = library.functions | ({} if wrapper is None else wrapper.functions)
         found = {kind: functions[name] for kind, name in names.items() if name in functions}
@@ -330,7 +332,7 @@ class Planner:
 
     def _wants_python(self, library: Any) -> bool:
         owner = self._owner.get(id(library))
-        return owner is not None and (owner.python_called or owner.kind == "lifted")
+        return owner is not None and (owner.python_called or owner.kind == "lifted" or returns_generator(owner.result))
 
     def _canonicalize(self, linked: set[int]) -> list[_Group]:
         groups = []

@@ -397,7 +397,7 @@ class Resolver:
         if instance.kind == "function":
             verdict.flags = numba_facts.resolved_flags(disp)
         assert instance.return_type is not None
-        return_type = TypeDecoder(scope).decode(image.reader.root(instance, instance.return_type))
+        return_type = TypeDecoder(scope, verdict.live.values()).decode(image.reader.root(instance, instance.return_type))
         if instance.parallel:
             image.bind_parallel()
         image.fill_slots(number, verdict)
@@ -412,7 +412,7 @@ class Resolver:
         library.verdict = verdict
         cres = install.make_result(disp, args, return_type, library, instance.symbols, env)
         if instance.kind == "function":
-            install.add_to_dispatcher(disp, cres)
+            install.add_to_dispatcher(disp, cres, instance.symbols)
         return cres
 
     def answer_wrapper(self, kind: str, cres: Any, extra: Any) -> Any:

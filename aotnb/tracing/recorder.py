@@ -142,6 +142,16 @@ class Recorder:
             self.after_compile(frame)
         return result
 
+    def cfunc_dispatch(self, disp: Any, sig: Any, compile_: Callable[[], Any]) -> Any:
+        """Answer ``@cfunc``, which compiles when it decorates; *disp* is the compiler of this one function."""
+        args, return_type = numba_facts.normalize(sig)
+        if self.answer is not None:
+            served = self.answer("cfunc", disp, args, return_type, numba_facts.cfunc_flags(disp))
+            if served is not None:
+                self._register_served(disp, args, served)
+                return served
+        return self._compile(_Request(disp, "cfunc", args, return_type, None), compile_)
+
     def apart(self, make: Callable[[], Any]) -> Any:
         """Let *make* compile what is no part of the function at hand, as if Python had asked for it."""
         kept = self._frames, self._requests, self._templates

@@ -52,6 +52,11 @@ class Boom(Exception):
 
 
 @njit
+def generator() -> Iterator[int]:
+    yield 1
+
+
+@njit
 def jitted(x: Any) -> Any:
     return x
 
@@ -178,6 +183,7 @@ LIVE: dict[str, types.Type] = {
     "function": function_type(math.sin),
     "module": types.Module(math),
     "random generator": typeof(np.random.default_rng(1)),
+    "generator of a function": types.Generator(generator.py_func, types.int64, (), (), has_finalizer=False),
     "jitclass": Jitted.class_type,
     "instance of a jitclass": Jitted.class_type.instance_type,
     "deferred": NODE,
@@ -206,7 +212,7 @@ def test_there_and_back(typ: types.Type) -> None:
 def test_a_type_of_a_live_object_is_bound_to_the_argument_at_hand(typ: types.Type) -> None:
     """Such a type holds an address: only the type of the live argument can stand for it."""
     tree = json.loads(canonical(encode_type(typ)))
-    with pytest.raises(NotRelocatable, match="live argument"):
+    with pytest.raises(NotRelocatable, match="to a live argument"):
         TypeDecoder().decode(tree)
     assert TypeDecoder({canonical(tree): typ}).decode(tree) is typ
     assert TypeDecoder({canonical(tree): typ}).decode(["listtype", tree]).item_type is typ
@@ -264,11 +270,6 @@ class Subclass(types.Array):
     """A subclass may mean anything; it is not its base class."""
 
 
-@njit
-def generator() -> Iterator[int]:
-    yield 1
-
-
 def refused() -> dict[str, types.Type]:
     class Local(NamedTuple):
         a: int
@@ -278,7 +279,6 @@ def refused() -> dict[str, types.Type]:
         "class that is not listed": OfAnotherLibrary(),
         "subclass of a listed class": Subclass(types.int64, 1, "C"),
         "deferred, not defined yet": types.deferred_type(),
-        "generator": types.Generator(generator.py_func, types.int64, (), (), has_finalizer=False),
         "opaque of no name": types.Opaque("somebody's"),
         "local named tuple": typeof(Local(1, 2)),
         "inside of another": types.List(types.Tuple([types.int64, OfAnotherLibrary()])),

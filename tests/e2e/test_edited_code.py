@@ -176,7 +176,7 @@ OWN = [
         miss={"f": "not_traced"},
     ),
     Scenario(
-        "own_generator",  # generators are left out of images so far
+        "own_generator",
         main="""
             @njit
             def gen(n):
@@ -191,8 +191,7 @@ OWN = [
             print(f(3))
         """,
         edit=swap("i + 1", "i + 2"),
-        dropped={"f": "not_relocatable"},
-        restored=False,
+        miss={"f": "callee_changed"},
     ),
 ]
 

@@ -330,8 +330,6 @@ KEPT = [
             print(list(f(4)))
         """,
         swap("print", "\nprint"),
-        hit=[],  # generators are left out of images so far
-        dropped={"f": "not_relocatable"},
     ),
     kept(
         "try_and_except",

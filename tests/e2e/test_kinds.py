@@ -362,12 +362,98 @@ ALIKE = [
     ),
 ]
 
+GENERATORS = [
+    kind(
+        "generator",
+        """
+            @njit
+            def g(a, n):
+                for i in range(n):
+                    yield a[i] * 2
+            @njit
+            def f(a):
+                s = 0
+                for x in g(a, 3):
+                    s += x
+                return s
+            made = g(np.arange(5), 4)
+            print(next(made), list(made), f(np.arange(5)))
+        """,
+        "* 2",
+        "* 3",
+        ("f", "g"),
+    ),
+    kind(
+        "generator_called_by_a_new_function",
+        """
+            @njit
+            def g(n):
+                for i in range(n):
+                    yield i
+            print(list(g(3)))
+            @njit
+            def f(n):
+                s = 1
+                for i in g(n):
+                    s += i
+                return s
+            print(f(4))
+        """,
+        "s = 1",
+        "s = 2",
+        hit=["g"],
+    ),
+]
+
+CALLBACKS = [
+    kind(
+        "callback",
+        """
+            from numba import cfunc
+            K = 2
+            @njit
+            def g(x):
+                return x * K
+            @cfunc("float64(float64)")
+            def c(x):
+                return g(x) + 1
+            print(c.ctypes(3.0))
+        """,
+        "K = 2",
+        "K = 3",
+        ("c",),
+        hit=[],
+    ),
+    kind(
+        "callback_in_a_function",
+        """
+            from numba import cfunc
+            @cfunc("float64(float64)")
+            def c(x):
+                return x * 2
+            @njit
+            def f(x):
+                return c(x) + 1
+            @njit
+            def apply(fn, x):
+                return fn(x)
+            print(f(2.0), apply(c, 3.0), c.ctypes(1.0))
+        """,
+        "x * 2",
+        "x * 3",
+        ("c", "f"),
+        hit=["apply"],
+    ),
+]
+
 BATCHES = [
     Batch("stencils", STENCILS),
     Batch("c_functions", C_FUNCTIONS),
     Batch("object_mode", OBJECT_MODE),
     Batch("jitclasses", JITCLASSES),
     Batch("alike", ALIKE),
+    Batch("generators", GENERATORS),
+    Batch("callbacks", CALLBACKS),
 ]
 
 
