@@ -199,6 +199,8 @@ def c_address(value: Any) -> int | None:
     """Return the address of a C callback, or of a ctypes or cffi function; None for anything else."""
     if isinstance(value, CFunc):
         return int(value.address)
+    if isinstance(value, types.WrapperAddressProtocol):
+        return int(value.__wrapper_address__())
     if isinstance(value, ctypes._CFuncPtr):  # type: ignore[attr-defined]
         return ctypes.cast(value, ctypes.c_void_p).value
     return int(cffi_utils.get_pointer(value)) if _is_cffi(value) else None
@@ -206,6 +208,11 @@ def c_address(value: Any) -> int | None:
 
 def _callback(value: Any) -> Tree:
     return ["callback", method_tree(value._compiler), _signature(value._sig)]
+
+
+def _wrapped_address(value: Any) -> Tree:
+    """Encode an object that tells an address by its signature: the address is asked of the live object."""
+    return ["callback", _signature(value.signature())]
 
 
 def _is_cffi(value: Any) -> bool:
@@ -379,6 +386,7 @@ _RULES: list[tuple[Any, Callable[[Any], Tree]]] = [
     (np.ufunc, _ufunc),
     (_Intrinsic, _intrinsic),
     (CFunc, _callback),
+    (types.WrapperAddressProtocol, _wrapped_address),
     (StencilFunc, _stencil),
     (types.Type, _numba_type),
     (Signature, _signature),

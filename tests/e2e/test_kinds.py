@@ -144,6 +144,31 @@ if find_spec("scipy"):
         )
     )
 
+C_FUNCTIONS.append(
+    Scenario(
+        "address_told_by_an_object",  # asked of the live object: nothing has to be compiled
+        main="""
+            import ctypes
+            from numba import types
+            class Wrapped(types.WrapperAddressProtocol):
+                def __wrapper_address__(self):
+                    return ctypes.cast(ctypes.CDLL(None).sin, ctypes.c_void_p).value
+                def signature(self):
+                    return types.float64(types.float64)
+            c = Wrapped()
+            @njit
+            def f(x):
+                return c(x)
+            @njit
+            def apply(fn, x):
+                return fn(x)
+            print(round(f(0.5), 6), round(apply(c, 0.5), 6))
+        """,
+        edit=swap(".sin", ".cos"),
+        hit=["f", "apply"],
+    )
+)
+
 if find_spec("cffi"):
     C_FUNCTIONS.append(
         kind(
