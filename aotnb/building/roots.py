@@ -17,7 +17,7 @@ from aotnb.core.records import Specialization
 from aotnb.core.roots import UNKNOWN, RootReference, RootsRegistry
 from aotnb.core.text import Use
 from aotnb.errors import NotRelocatable
-from aotnb.image.model import edge_root, path_root
+from aotnb.image.model import edge_root, method_name, path_root
 from aotnb.tracing.instance import Instance
 from aotnb.tracing.paths import dispatcher_path, is_unnamed
 
@@ -139,8 +139,3 @@ def specializations(instances: list[Instance]) -> list[Specialization]:
             )
         )
     return found
-
-
-def method_name(method: str) -> str:
-    """Return the name for people of a method's roots table: module and qualified name."""
-    return method.rpartition(":")[0].replace(":", ".", 1)

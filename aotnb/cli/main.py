@@ -60,6 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
     inspect.add_argument("file", metavar="FILE", help="the image")
     inspect.add_argument("--json", action="store_true", help="print everything as one JSON object")
     inspect.add_argument("--explain", action="store_true", help="also what each entry depends on, and what was left out and why")
+    inspect.add_argument("--roots", metavar="OTHER", help="what loading this image and OTHER makes of their roots")
+    inspect.add_argument("--diff", metavar="OTHER", help="what OTHER has that this image has not, and the reverse")
     inspect.set_defaults(command=_inspect)
 
     verify = commands.add_parser("verify", help="check an image", description="Check checksums, seal and structure of an image.")
@@ -147,8 +149,12 @@ def _precompile(args: argparse.Namespace) -> int:
 
 
 def _inspect(args: argparse.Namespace) -> int:
-    from aotnb.cli.show import image_text
+    from aotnb.cli.show import diff_text, image_text, merge_text
     from aotnb.image.reader import describe
+
+    if args.roots is not None or args.diff is not None:
+        print(merge_text(args.file, args.roots) if args.roots is not None else diff_text(args.file, args.diff))
+        return 0
 
     described = describe(args.file)
     if args.json:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from aotnb.display.render import text_table
+from aotnb.image.contents import specializations
+from aotnb.reports.differences import Side, diff_table
 from aotnb.reports.explain import cure, sentence
+from aotnb.reports.merges import merge_tables
 from aotnb.reports.tables import Table
 
 _ALL = 1_000_000
@@ -32,6 +35,21 @@ def image_text(image: dict[str, Any], *, explain: bool) -> str:
     elif image["dropped"]:
         lines += ["", "aotnb inspect --explain says what was left out and why"]
     return "\n".join(lines)
+
+
+def merge_text(a: str, b: str) -> str:
+    """Return what loading two images makes of their roots, and what each way of storing them would cost."""
+    rows, costs = merge_tables((a, b))
+    return f"{text_table(costs, limit=_ALL)}\n\n{text_table(rows, limit=_ALL, width=40)}"
+
+
+def diff_text(a: str, b: str) -> str:
+    """Return in what two images differ."""
+    table = diff_table(Side(a, specializations(a)), Side(b, specializations(b)))
+    shown = [[row[place] for place in range(7)] for row in table.rows if row[0] != "same"]
+    if not shown:
+        return "the same entries"
+    return text_table(Table(table.columns[:7], [tuple(row) for row in shown]), limit=_ALL, width=60)
 
 
 def _entries(entries: list[dict[str, Any]]) -> Table:

@@ -103,6 +103,11 @@ def method_key(instance: CodeInstance) -> str:
     return f"{instance.module}:{instance.qualname}:{instance.method}"
 
 
+def method_name(method: str) -> str:
+    """Return the name for people of a method's roots table: module and qualified name."""
+    return method.rpartition(":")[0].replace(":", ".", 1)
+
+
 def edge_root(edge: Edge) -> Tree:
     """Return the root that stands for *edge*."""
     return ["edge", edge.kind, edge.where, edge.name, edge.digest, edge.summary]

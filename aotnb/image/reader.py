@@ -9,7 +9,7 @@ from typing import Any
 from aotnb.core.roots import RootReference, RootsRegistry, UnresolvedRoot
 from aotnb.errors import AotError, ImageRejected
 from aotnb.image.format import PARTS, ImageFile
-from aotnb.image.model import FORMAT_VERSION, CodeInstance, instance_from, method_key, references
+from aotnb.image.model import FORMAT_VERSION, CodeInstance, instance_from, method_key, method_name, references
 from aotnb.image.trust import user_key
 
 
@@ -62,8 +62,7 @@ class ImageReader:
             raise self._wrong(method, error) from None
 
     def _wrong(self, method: str, error: UnresolvedRoot) -> ImageRejected:
-        name = method.rpartition(":")[0].replace(":", ".")
-        return ImageRejected("malformed", f"{self.file.path} holds a wrong reference in {name}: {error}")
+        return ImageRejected("malformed", f"{self.file.path} holds a wrong reference in {method_name(method)}: {error}")
 
     def method_roots(self, method: str) -> list[Any]:
         """Return the roots that the image stores for *method*, in the order of their indexes."""

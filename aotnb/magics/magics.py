@@ -18,7 +18,7 @@ from aotnb.building.link import LINKERS
 from aotnb.display import bundle
 from aotnb.display.progress import Display, Silent, Watched, for_stream
 from aotnb.errors import AotError
-from aotnb.reports import asked, roots, stragglers
+from aotnb.reports import asked, merges, roots, stragglers
 from aotnb.reports.changes import Invalidations
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class AotMagics(Magics):
         if args.merge is not None:
             if args.func is not None or args.growth:
                 raise UsageError("%aot_roots --merge A B takes neither a function nor --growth")
-            return bundle.merge_report(*roots.merge_tables(args.merge), args.merge)
+            return bundle.merge_report(*merges.merge_tables(args.merge), args.merge)
         if args.growth:
             return bundle.growth_report(roots.growth_table(args.func))
         return bundle.roots_report(roots.roots_table(args.func), args.func)

@@ -11,7 +11,8 @@ from aotnb.image.contents import specializations
 from aotnb.reports.changes import Invalidations
 from aotnb.reports.differences import Side, diff_table
 from aotnb.reports.frames import frame
-from aotnb.reports.roots import growth_table, merge_tables, roots_table
+from aotnb.reports.merges import merge_tables
+from aotnb.reports.roots import growth_table, roots_table
 from aotnb.reports.stragglers import stragglers as found_stragglers
 from aotnb.reports.stragglers import stragglers_table
 

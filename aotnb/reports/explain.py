@@ -46,7 +46,7 @@ REASONS: dict[str, Reason] = {
     ),
     # code was not saved
     "not_relocatable": Reason(
-        "The code holds something that has no lasting form outside this process.",
+        "The code holds something that has no lasting form outside this process: a root of unknown origin.",
         "See the detail; make the value an argument, or leave this function to the JIT.",
     ),
     "compiled_before_hooks": Reason(

@@ -1,29 +1,21 @@
-"""The roots of this process, of a merge, and what they cost, as tables. Imports the session and the image layer."""
+"""The roots of this process as tables. Imports the session and the image layer."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
-
 from aotnb import session
-from aotnb.building.roots import method_name
 from aotnb.core.digest import canonical
 from aotnb.core.records import Root
 from aotnb.core.roots import UNKNOWN, RootReference, RootsTable
 from aotnb.core.text import Use, root_kind, root_text
 from aotnb.errors import AotError
 from aotnb.image.contents import root_uses
-from aotnb.image.merge import Merge
+from aotnb.image.model import method_name
 from aotnb.reports.tables import Table
 
 ROOT_COLUMNS = (
     "method", "key", "index", "owner", "kind", "value", "bytes", "added_by", "users", "used_by", "position",
 )  # fmt: skip
 GROWTH_COLUMNS = ("compilation", "function", "method", "total_roots", "new_roots", "shared_roots", "duplicate_roots")
-MERGE_COLUMNS = (
-    "method", "image", "key", "index", "position", "kind", "value", "bytes", "references", "shared_with",
-)  # fmt: skip
-COST_COLUMNS = ("proposal", "roots", "bytes", "bytes_saved", "references", "rewritten_references")
 
 
 def live_roots(func: str | None = None) -> list[Root]:
@@ -104,14 +96,3 @@ def growth_table(func: str | None = None) -> Table:
             shared = len(added.references) - added.new
             rows.append((instance.index, name, method_name(added.method), added.total, added.new, shared, added.duplicates))
     return Table(GROWTH_COLUMNS, rows)
-
-
-def merge_tables(paths: Iterable[str | os.PathLike[str]]) -> tuple[Table, Table]:
-    """Return the re-index of a merge, and what each way of storing the roots of these images costs."""
-    merge = Merge(*[os.fspath(path) for path in paths])
-    rows = [
-        (method_name(r.method), r.image, r.key, r.index, r.position, r.kind, r.value, r.size, r.references, r.shared_with)
-        for r in merge.rows()
-    ]
-    costs = [(p.proposal, p.roots, p.size, p.saved, p.references, p.rewritten) for p in merge.proposals()]
-    return Table(MERGE_COLUMNS, rows), Table(COST_COLUMNS, costs)

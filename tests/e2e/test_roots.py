@@ -98,6 +98,48 @@ def test_specializations_share_the_roots_of_their_method(made: tuple[Path, list[
     assert {index for tree in stored for _, index in references(tree)} | slots - {-1} == set(range(len(trees)))
 
 
+def test_a_root_of_unknown_origin_is_shown_and_costs_the_entry(tmp_path: Path) -> None:
+    found = start(
+        tmp_path,
+        """
+        aotnb.activate()
+        import lib
+        import numpy as np
+        from numba import njit
+
+        class Own(np.ndarray):
+            pass
+
+        TABLE = np.arange(3).view(Own)
+
+        @njit
+        def look(x):
+            return TABLE[x]
+
+        look(1)
+        lib.f(1)
+        saved = aotnb.save("image.aot")
+        rows = aotnb.roots("look")
+        unknown = rows[rows["key"] == "0"]
+        stragglers = aotnb.stragglers()
+        report(
+            owners=sorted(set(unknown["owner"])),
+            values=list(unknown["value"]),
+            left_out=[[d.function, d.reason] for d in saved.dropped],
+            listed=stragglers[["what", "function", "reason"]].values.tolist(),
+            detail=list(stragglers["detail"]),
+            keys=sorted({key.partition("-")[0] for key in aotnb.roots("f")["key"]}),
+        )
+        """,
+    )
+    assert found["owners"] == ["unknown origin: not saved"]
+    assert any("TABLE" in value for value in found["values"])
+    assert found["left_out"] == [["look", "not_relocatable"]]
+    assert found["listed"] == [["not saved", "look", "not_relocatable"]]
+    assert "TABLE" in found["detail"][0]
+    assert found["keys"] == ["session"]
+
+
 def corrupt(signature: str, role: str, index: int) -> str:
     """Return a script that gives the first reference of *role* in an entry of ``f`` another index, under good checksums."""
     return f"""

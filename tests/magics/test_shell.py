@@ -13,7 +13,8 @@ from IPython.utils.capture import capture_output
 from aotnb import session
 from aotnb.display.bundle import Report
 from aotnb.magics.cells import transform
-from aotnb.reports.roots import GROWTH_COLUMNS, MERGE_COLUMNS, ROOT_COLUMNS
+from aotnb.reports.merges import MERGE_COLUMNS
+from aotnb.reports.roots import GROWTH_COLUMNS, ROOT_COLUMNS
 
 # Images stay loaded as long as the process lives, so each test has a function of its own.
 NUMBERS = itertools.count(1)
