@@ -161,6 +161,9 @@ class RootsRegistry:
 
     def table(self, method: str) -> RootsTable:
         """Return the table of *method*, an empty one at first."""
+        known = self._tables.get(method)
+        if known is not None:
+            return known
         with self._lock:
             return self._tables.setdefault(method, RootsTable())
 

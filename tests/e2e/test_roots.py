@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from harness import clean_environment
 
+from aotnb.image.merge import Merge, MergedRoot
 from aotnb.image.model import references
 from aotnb.image.reader import ImageReader, verify
 
@@ -185,3 +186,81 @@ def test_a_reference_that_leads_nowhere_costs_one_entry(
     assert found["answers"] == found["again"] == made[1]
     assert found["misses"] == [["f(float64)", "malformed"]]
     assert found["served"] == ["f(int64)", "f(complex128)", "other(int64)"]
+
+
+@pytest.fixture(scope="module")
+def pair(made: tuple[Path, list[float]]) -> tuple[Path, Path]:
+    """Two images of the same functions: the second was made with another value of K, and holds one more specialization."""
+    folder = made[0]
+    start(
+        folder,
+        """
+        aotnb.activate()
+        import lib
+        lib.K = 4
+        with aotnb.trace():
+            lib.f(2), lib.f(True), lib.other(5)
+        aotnb.save("second.aot")
+        report()
+        """,
+    )
+    return folder / "image.aot", folder / "second.aot"
+
+
+def test_a_merge_puts_blocks_one_behind_the_other(pair: tuple[Path, Path]) -> None:
+    readers = [ImageReader(path) for path in pair]
+    for order in (pair, pair[::-1]):
+        rows = Merge(*order).rows()
+        by_method: dict[str, list[MergedRoot]] = {}
+        for row in rows:
+            by_method.setdefault(row.method, []).append(row)
+        for method, found in by_method.items():
+            assert [row.position for row in found] == list(range(len(found)))
+            for path in order:
+                reader = readers[pair.index(path)]
+                mine = [row for row in found if row.image == str(path)]
+                # nothing is renumbered: each image finds its own roots under its own key, wherever they are now
+                assert [row.index for row in mine] == list(range(len(reader.method_roots(method))))
+                assert {row.key for row in mine} <= {reader.image_id}
+        shared = {(row.method, row.key, row.index): row.shared_with for row in rows if row.shared_with}
+        assert shared
+        for (method, key, index), other in shared.items():
+            other_key, _, other_index = other.strip("()").partition(", ")
+            assert shared[method, other_key, int(other_index)] == f"({key}, {index})"
+        values = {row.value for row in rows if row.shared_with}
+        assert "K = 3" not in values
+        assert "SCALE = 2.5" in values
+
+
+def test_what_each_proposal_costs(pair: tuple[Path, Path]) -> None:
+    merge = Merge(*pair)
+    costs = {row.proposal: row for row in merge.proposals()}
+    rows = merge.rows()
+    assert costs["owner blocks"].roots == costs["renumbering at load"].roots == len(rows)
+    assert costs["one hashed table"].roots == len(rows) - sum(bool(row.shared_with) for row in rows) // 2
+    assert costs["renumbering at load"].size == sum(row.size for row in rows) < costs["owner blocks"].size
+    assert costs["private tables"].size > costs["owner blocks"].size
+    assert all(row.saved == costs["private tables"].size - row.size for row in costs.values())
+    assert {row.references for row in costs.values()} == {sum(row.references for row in rows)}
+    moved = sum(row.references for row in rows if row.position != row.index)
+    assert [costs[name].rewritten for name in ("private tables", "owner blocks", "renumbering at load")] == [0, 0, moved]
+    assert 0 < costs["one hashed table"].rewritten
+
+
+def test_inspect_compares_and_merges(pair: tuple[Path, Path]) -> None:
+    def inspect(option: str) -> str:
+        command = [sys.executable, "-m", "aotnb", "inspect", "image.aot", option, "second.aot"]
+        done = subprocess.run(
+            command, cwd=pair[0].parent, env=clean_environment(pair[0].parent), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    text = inspect("--roots")
+    assert [line.split("  ")[0] for line in text.splitlines()[:5]] == [
+        "proposal", "private tables", "one hashed table", "renumbering at load", "owner blocks",
+    ]  # fmt: skip
+    text = inspect("--diff")
+    assert "global K: 3 -> 4" in text
+    assert any(line.startswith("added") and "(bool)" in line for line in text.splitlines())
+    assert any(line.startswith("removed") and "(complex128)" in line for line in text.splitlines())
