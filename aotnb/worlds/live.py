@@ -59,6 +59,8 @@ class Worlds:
 
     def find_again(self, kind: str, disp: Any, args: tuple[Any, ...], return_type: Any, flags: Any) -> Any:
         """Answer a question to a dispatcher with code that this process compiled before; None if there is none that fits."""
+        if not self.recorder.is_compiling():
+            self.expected = None  # of a compilation that raised
         candidates = self._store.candidates(kind, disp, args, return_type, flags)
         found = find_again(candidates, disp, args, self.image_holds, put=not self.verifying)
         if found is None:
