@@ -54,11 +54,7 @@ class Statements:
         top = next(
             (i for i in compiled if i.depth == 0 and i.finished and (i.result is not None or i.literals is not None)), None
         )
-        try:
-            statement, problem = statement_of(kind, disp, args, return_type), ""
-        except NotRelocatable as error:
-            statement, problem = Statement(_name(disp), tuple(map(str, args)), kind=kind), str(error)
-        line = str(statement) if not problem else f"# not replayable ({' '.join(problem.split())}): {statement}"
+        line = line_of(kind, disp, args, return_type)
         if top is not None:
             mark = RECOMPILE if line in self._compiled else ""
             for file in self.compile_files:
@@ -68,6 +64,14 @@ class Statements:
             self._dispatched.add(line)
             for file in self.dispatch_files:
                 file.write(f"{line}\n")
+
+
+def line_of(kind: str, disp: Any, args: tuple[Any, ...], return_type: Any) -> str:
+    """Return the line for a question: a statement, or a comment that says why no other process could repeat it."""
+    try:
+        return str(statement_of(kind, disp, args, return_type))
+    except NotRelocatable as error:
+        return f"# not replayable ({' '.join(str(error).split())}): {Statement(_name(disp), tuple(map(str, args)), kind=kind)}"
 
 
 def statement_of(kind: str, disp: Any, args: tuple[Any, ...], return_type: Any) -> Statement:
@@ -94,15 +98,8 @@ def statement_of(kind: str, disp: Any, args: tuple[Any, ...], return_type: Any) 
 
 def statements_of(instances: list[Instance]) -> list[str]:
     """Return the lines that repeat what Python asked to be compiled among *instances*; what cannot be repeated is a comment."""
-    lines: dict[str, None] = {}
-    for instance in instances:
-        if instance.depth or instance.dispatcher is None or not instance.python_called:
-            continue
-        try:
-            lines[str(statement_of(instance.kind, instance.dispatcher, instance.args, instance.return_type))] = None
-        except NotRelocatable as error:
-            lines[f"# not replayable ({' '.join(str(error).split())}): {_name(instance.dispatcher)}"] = None
-    return list(lines)
+    asked = (i for i in instances if not i.depth and i.dispatcher is not None and i.python_called)
+    return list(dict.fromkeys(line_of(i.kind, i.dispatcher, i.args, i.return_type) for i in asked))
 
 
 def _name(disp: Any) -> str:

@@ -99,6 +99,30 @@ def test_specializations_share_the_roots_of_their_method(made: tuple[Path, list[
     assert {index for tree in stored for _, index in references(tree)} | slots - {-1} == set(range(len(trees)))
 
 
+def test_a_load_reads_no_roots_until_a_method_is_needed(made: tuple[Path, list[float]], tmp_path: Path) -> None:
+    for name in ("image.aot", "home"):
+        subprocess.run(["cp", "-r", made[0] / name, tmp_path], check=True)
+    found = start(
+        tmp_path,
+        """
+        def methods():
+            return sorted(method.rpartition(":")[0] for method in aotnb.session.roots().registry.methods())
+
+        import aotnb.session
+        aotnb.load("image.aot")
+        seen = [methods()]
+        import lib
+        seen.append(methods())
+        lib.other(5)
+        seen.append(methods())
+        lib.f(2)
+        seen.append(methods())
+        report(seen=seen, misses=len(aotnb.misses()))
+        """,
+    )
+    assert found == {"seen": [[], [], ["lib:other"], ["lib:f", "lib:helper", "lib:other"]], "misses": 0}
+
+
 def test_a_root_of_unknown_origin_is_shown_and_costs_the_entry(tmp_path: Path) -> None:
     found = start(
         tmp_path,
