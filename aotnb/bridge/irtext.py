@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aotnb.core.digest import digest
+from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
 
 _TOKEN = re.compile(r'(c"[^"]*"|[@%](?:"[^"]*"|[\w.$-]+)|^(?:"[^"]*"|[\w.$-]+):)', re.MULTILINE)
@@ -170,7 +171,7 @@ class _Rewriter:
         canonical = self.own.get(target)
         if canonical is None:
             # mutual recursion across libraries is grouped into one library by the caller
-            raise NotRelocatable("a recursive call was left unresolved")
+            raise NotRelocatable(refusal("recursion"))
         if target not in self.recursions:
             self.recursions[target] = (f"{SELF}.rec.{len(self.recursions)}", canonical)
         return self.recursions[target][0]
@@ -193,7 +194,7 @@ def canonicalize(raw: RawLibrary, known: dict[str, str]) -> CanonicalLibrary:
         texts.append(_tidy(rewritten, dict(rewriter.recursions.values())))
     joined = "\n; next module\n".join(texts)
     if baked := _BAKED.search(joined):
-        raise NotRelocatable(f"the code holds the address {int(baked.group(1)):#x} of this process")
+        raise NotRelocatable(refusal("address", address=hex(int(baked.group(1)))))
     name = f"{_identifier(raw.label)}.{digest([raw.identity, joined, sorted(rewriter.uses)])[:20]}"
     return CanonicalLibrary(
         name=name,

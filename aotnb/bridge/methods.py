@@ -11,6 +11,7 @@ from numba.core.compiler import Compiler
 
 from aotnb.bridge.stencils import StencilMethod
 from aotnb.core.digest import code_tree, digest
+from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
 
 Tree = Any
@@ -57,7 +58,7 @@ def _options_tree(dispatcher: Any) -> Tree:
 
     pipeline = getattr(getattr(dispatcher, "_compiler", None), "pipeline_class", Compiler)
     if not pipeline.__module__.startswith("numba."):
-        raise NotRelocatable(f"the pipeline class {pipeline.__module__}.{pipeline.__qualname__} is not Numba's own")
+        raise NotRelocatable(refusal("pipeline", name=f"{pipeline.__module__}.{pipeline.__qualname__}"))
     return {
         "options": [[name, option_tree(value)] for name, value in sorted(dispatcher.targetoptions.items())],
         # while it compiles, Numba adds its own versions of the variables ("x.1") to this dictionary

@@ -6,6 +6,7 @@ import importlib
 import sys
 from typing import Any
 
+from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
 
 
@@ -13,13 +14,13 @@ def name_tree(obj: Any) -> list[str]:
     """Return ``[module, qualified name]`` of *obj* if that name leads back to it, else raise :class:`NotRelocatable`."""
     module, qualname = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None)
     if not isinstance(module, str) or not isinstance(qualname, str):
-        raise NotRelocatable(f"{obj!r} has no module and qualified name, so no later process could find it")
+        raise NotRelocatable(refusal("no_name", object=repr(obj)))
     try:
         found = lookup(module, qualname, load=False)
     except LookupError:
         found = None
     if found is not obj:
-        raise NotRelocatable(f"{module}.{qualname} does not lead to the object in use; define it at the top level of its module")
+        raise NotRelocatable(refusal("other_object", module=module, name=qualname))
     return [module, qualname]
 
 

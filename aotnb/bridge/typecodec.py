@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from numba.core import types
+from numba.core.pythonapi import _boxers, _unboxers
 
 from aotnb.bridge.names import lookup, name_tree
 from aotnb.bridge.typeparts import members
 from aotnb.core.digest import digest
+from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
 
 Tree = Any
@@ -44,10 +46,10 @@ class TypeDecoder:
 def encode_type(typ: types.Type) -> Tree:
     """Return the tree of *typ*, or raise :class:`NotRelocatable`."""
     try:
-        encoder = _ENCODERS[type(typ)]
+        encoder = _structref if isinstance(typ, types.StructRef) else _ENCODERS[type(typ)]
     except KeyError:
         name = f"{type(typ).__module__}.{type(typ).__qualname__}"
-        raise NotRelocatable(f"type {typ} of class {name} has no encoding") from None
+        raise NotRelocatable(refusal("type", type=typ, name=name)) from None
     try:
         return encoder(typ)
     except ReferenceError:
@@ -163,6 +165,30 @@ def _decode_generator(dec: TypeDecoder, name: Tree, yielded: Tree, args: Tree, s
     (func,) = found.values()
     states = [dec.decode(state) for state in states]
     return types.Generator(func, dec.decode(yielded), [dec.decode(arg) for arg in args], states, finalizer)
+
+
+def _structref(typ: Any) -> Tree:
+    return ["structref", structref_class(type(typ)), [[name, encode_type(field)] for name, field in typ.field_dict.items()]]
+
+
+def structref_class(cls: type) -> Tree:
+    """Encode a class of struct types by its name and by what it makes of the fields that it is given."""
+    from aotnb.bridge.values import function_digest, is_fixed_module
+
+    for handlers in (_boxers, _unboxers):
+        handler = handlers.functions.get(cls)
+        if handler is not None and not is_fixed_module(handler.__module__):
+            raise NotRelocatable(refusal("extension_type", type=cls.__qualname__, module=handler.__module__))
+    return [*name_tree(cls), function_digest(cls.preprocess_fields)]  # type: ignore[attr-defined]
+
+
+def _decode_structref(dec: TypeDecoder, cls: Tree, fields: Tree) -> types.Type:
+    found = lookup(cls[0], cls[1])
+    decoded = tuple((name, dec.decode(field)) for name, field in fields)
+    typ = found(decoded)
+    if structref_class(found) != cls or tuple(typ.field_dict.items()) != decoded:
+        raise LookupError(f"what {cls[0]}.{cls[1]} makes of its fields has changed")
+    return typ  # type: ignore[no-any-return]
 
 
 def _deferred(typ: Any) -> Tree:
@@ -389,6 +415,7 @@ _DECODERS: dict[str, Callable[..., types.Type]] = {
     "exceptionclass": lambda dec, c: types.ExceptionClass(_class(c)),
     "exception": lambda dec, c: types.ExceptionInstance(_class(c)),
     "made generator": _decode_generator,
+    "structref": _decode_structref,
     "functiontype": lambda dec, s: types.FunctionType(_decode_signature(dec, s)),
     **{kind: _decode_parts(cls) for cls, (kind, _) in _PARTS.items()},
 }

@@ -12,7 +12,7 @@ import enum
 import sys
 import weakref
 from collections.abc import Callable
-from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, ModuleType, WrapperDescriptorType
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, ModuleType, WrapperDescriptorType
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from aotnb.bridge.names import lookup, name_tree
 from aotnb.bridge.stencils import kernel_reads
 from aotnb.bridge.typeparts import type_of_class
 from aotnb.core.digest import digest, digest_bytes, nested_names, number_from, number_text
+from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
 
 Tree = Any
@@ -54,7 +55,7 @@ def value_tree(value: Any) -> Tree:
     if is_fixed_module(getattr(value, "__module__", None)) and is_fixed_module(type(value).__module__):
         # such as np.dot, an object of a NumPy class that its public name leads to
         return ["builtin", *name_tree(value)]
-    raise NotRelocatable(f"a value of type {type(value).__module__}.{type(value).__qualname__} has no encoding")
+    raise NotRelocatable(refusal("value", type=f"{type(value).__module__}.{type(value).__qualname__}"))
 
 
 def _module_constant(value: Any) -> tuple[str, str] | None:
@@ -103,7 +104,7 @@ def _tuple(value: tuple[Any, ...]) -> Tree:
     if fields is not None:
         return ["namedtuple", name_tree(type(value)), list(fields), [value_tree(item) for item in value]]
     if type(value) is not tuple:
-        raise NotRelocatable(f"a value of type {type(value).__qualname__} has no encoding")
+        raise NotRelocatable(refusal("value", type=type(value).__qualname__))
     return ["tuple", [value_tree(item) for item in value]]
 
 
@@ -114,7 +115,7 @@ def _numpy_scalar(value: Any) -> Tree:
 def dtype_tree(dtype: np.dtype[Any]) -> Tree:
     """Encode a dtype with all that matters to compiled code: field names, offsets, titles, item size, alignment."""
     if dtype.hasobject:
-        raise NotRelocatable(f"dtype {dtype} holds Python objects")
+        raise NotRelocatable(refusal("value", type=f"numpy.dtype, {dtype}, which holds Python objects,"))
     if dtype.names is None:
         base = [dtype.str, None] if dtype.subdtype is None else [dtype_tree(dtype.subdtype[0]), list(dtype.subdtype[1])]
         return ["dtype", *base]
@@ -128,7 +129,7 @@ def dtype_tree(dtype: np.dtype[Any]) -> Tree:
 
 def _array(value: np.ndarray) -> Tree:
     if type(value) is not np.ndarray:
-        raise NotRelocatable(f"an array of the subclass {type(value).__qualname__} has no encoding")
+        raise NotRelocatable(refusal("value", type=f"{type(value).__qualname__}, a subclass of numpy.ndarray,"))
     head = [dtype_tree(value.dtype), list(value.shape), value.flags.writeable, value.flags.aligned]
     contiguous = "C" if value.flags.c_contiguous else "F" if value.flags.f_contiguous else None
     if by_address(value):
@@ -170,6 +171,10 @@ def _class(value: type) -> Tree:
         return ["class", *name_tree(value), list(value._fields)]  # type: ignore[attr-defined]
     if (jitclass := type_of_class(value)) is not None:
         return _numba_type(jitclass)
+    if issubclass(value, types.StructRef) and value is not types.StructRef:
+        from aotnb.bridge.typecodec import structref_class
+
+        return ["class", *structref_class(value)]
     return ["class", *name_tree(value), None]
 
 
@@ -220,6 +225,13 @@ def _is_cffi(value: Any) -> bool:
 
 
 _CFFI = frozenset({"_cffi_backend", "builtins"})  # a library that cffi compiled has functions of the built-in kind
+
+
+def _bound(value: MethodType) -> Tree:
+    """Encode a class method, such as the one by which Python is given a struct."""
+    if not isinstance(value.__self__, type):
+        raise NotRelocatable(refusal("value", type="a bound method"))
+    return ["classmethod", *name_tree(value.__self__), value.__name__]
 
 
 def _module(value: ModuleType) -> Tree:
@@ -340,7 +352,7 @@ def _ufunc(value: np.ufunc) -> Tree:
     for name in ("numpy", "scipy.special"):
         if getattr(sys.modules.get(name), public, None) is value:
             return ["ufunc", name, public]
-    raise NotRelocatable(f"the ufunc {public} is not a public ufunc of NumPy")
+    raise NotRelocatable(refusal("ufunc", name=public))
 
 
 def _stencil(value: Any) -> Tree:
@@ -391,6 +403,7 @@ _RULES: list[tuple[Any, Callable[[Any], Tree]]] = [
     (types.Type, _numba_type),
     (Signature, _signature),
     (ctypes._CFuncPtr, _c_function),  # type: ignore[attr-defined]
+    (MethodType, _bound),
     (type, _class),
     (FunctionType, _function),
     ((BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType), _builtin),
@@ -465,6 +478,7 @@ _DECODERS: dict[str, Callable[..., Any]] = {
     "enumclass": lambda name, members: lookup(*name),
     "class": lambda module, qualname, fields: lookup(module, qualname),
     "builtin": lookup,
+    "classmethod": lambda module, qualname, name: getattr(lookup(module, qualname), name),
     "fixed": lookup,
     "module": lambda name, *rest: sys.modules[name],
     "type": _decode_type,

@@ -22,6 +22,7 @@ from aotnb.building.edges import edges_of, stable_text
 from aotnb.building.manifest import ManifestBuilder
 from aotnb.building.units import closure, declared_functions
 from aotnb.core.digest import digest
+from aotnb.core.left_out import refusal
 from aotnb.core.records import Dropped, Unexplained
 from aotnb.errors import NotRelocatable
 from aotnb.image.model import CodeInstance, Library, Manifest
@@ -134,7 +135,7 @@ class Planner:
             for value in (*current.args, *returned, *(read.value for read in current.reads.values())):
                 for typ in numba_facts.types_of_objects(value):
                     if found.setdefault(digest(encode_type(typ)), typ) != typ:
-                        raise NotRelocatable(f"{current.qualname} handles two classes of one definition")
+                        raise NotRelocatable(refusal("two_classes", function=current.qualname))
             stack.extend(callee.instance for callee in current.callees)
 
     def _add_entry(self, instance: Instance) -> None:
@@ -282,9 +283,8 @@ class Planner:
     def _path(self, caller: Instance, callee: Instance, disp: Any) -> Any:
         path = dispatcher_path(caller, disp)
         if path is None:
-            raise NotRelocatable(
-                f"no name in {caller.qualname} leads to the function {callee.module}.{callee.qualname} that it calls"
-            )
+            name = f"{callee.module}.{callee.qualname}"
+            raise NotRelocatable(refusal("nameless_callee", caller=caller.qualname, callee=name))
         return path
 
     def _dependencies(self, instance: Instance) -> list[tuple[Instance, Any]]:

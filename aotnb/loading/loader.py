@@ -21,6 +21,7 @@ from aotnb.bridge.symbols import PARALLEL, address_of, launch_threads
 from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
 from aotnb.bridge.values import c_address, decode_value, live_ids
 from aotnb.core.digest import canonical, digest
+from aotnb.core.left_out import refusal
 from aotnb.core.records import LoadReport, Miss, Served
 from aotnb.core.roots import RootsRegistry
 from aotnb.core.text import type_text
@@ -113,7 +114,7 @@ class LoadedImage:
             live, bind = self._binding(self.names[position], record, self.table[position], verdict)
             if self._bound.get(position, live) != live:
                 name = self.reader.instance(record[1]).qualname
-                raise NotRelocatable(f"the code of {name} is bound to other objects already: to those that were found first")
+                raise NotRelocatable(refusal("other_objects", function=name))
             if position not in self._bound:
                 binds[position] = live, bind
         for position, (live, bind) in binds.items():
@@ -238,7 +239,7 @@ def _live_address(tree: Any, instance: CodeInstance, func: Any, verdict: Verdict
     if tree[0] == "box":
         return id(box_class(TypeDecoder(verdict.scope()).decode(tree[1]), verdict.flags))
     if tree[0] != "live":
-        raise NotRelocatable(f"{instance.qualname} holds the address of an object ({tree[1]}) that has no name")
+        raise NotRelocatable(refusal("nameless_address", function=instance.qualname, type=tree[1]))
     _, what, path = tree
     value = numba_facts.follow(path, func, instance.module)
     if value is None and path[0] == "arg":

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from aotnb.core import left_out
+
 
 class Reason(NamedTuple):
     """``what`` happened, and what to ``do`` to get the code from an image next time; both are whole sentences."""
@@ -102,10 +104,11 @@ def sentence(code: str | None, detail: str = "") -> str:
     return f"{what[:-1]} ({detail.rstrip('.')})." if what and detail else what
 
 
-def cure(code: str | None) -> str:
-    """Return what to do about a reason code.
+def cure(code: str | None, detail: str = "") -> str:
+    """Return what to do about a reason code; a *detail* that names a kind of code that is left out tells more.
 
     >>> cure("malformed")
     'Give a file that %aot_save or `aotnb run --record` wrote.'
     """
-    return reason(code).do
+    kind = left_out.find(detail) if code == "not_relocatable" else None
+    return reason(code).do if kind is None else kind.cure

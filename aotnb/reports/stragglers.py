@@ -53,12 +53,27 @@ def _arguments(signature: str) -> str:
     return signature.partition(" -> ")[0]
 
 
+def _cure(row: Straggler) -> str:
+    return cure(row.reason, row.detail)
+
+
 def stragglers_table(rows: Iterable[Straggler]) -> Table:
     """Return one row for each straggler, with what to do about it."""
     return Table(
         COLUMNS,
         [
-            (r.what, r.function, r.module, r.signature, r.reason, r.detail, r.nearest, r.difference, r.seconds, cure(r.reason))
+            (
+                r.what,
+                r.function,
+                r.module,
+                r.signature,
+                r.reason,
+                r.detail,
+                r.nearest,
+                r.difference,
+                r.seconds,
+                cure(r.reason, r.detail),
+            )
             for r in rows
         ],
     )

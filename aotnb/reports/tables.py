@@ -92,13 +92,13 @@ def roots_growth_table(trace: TraceLike) -> Table:
 
 def misses_table(misses: Iterable[Miss]) -> Table:
     """Return one row for each question that the loaded images could not answer, with what to do about it."""
-    rows = [(m.function, m.module, m.signature, m.reason, m.detail, cure(m.reason)) for m in misses]
+    rows = [(m.function, m.module, m.signature, m.reason, m.detail, cure(m.reason, m.detail)) for m in misses]
     return Table(("function", "module", "signature", "reason", "detail", "what_to_do"), rows)
 
 
 def dropped_table(report: SaveReport) -> Table:
     """Return one row for each compilation that a save left out, with what to do about it."""
-    rows = [(d.function, d.module, d.signature, d.reason, d.detail, cure(d.reason)) for d in report.dropped]
+    rows = [(d.function, d.module, d.signature, d.reason, d.detail, cure(d.reason, d.detail)) for d in report.dropped]
     return Table(("function", "module", "signature", "reason", "detail", "what_to_do"), rows)
 
 

@@ -19,6 +19,7 @@ from aotnb.bridge.libraries import linked_libraries
 from aotnb.bridge.stencils import stencil_method
 from aotnb.bridge.values import by_address, is_fixed_module, summary, value_tree
 from aotnb.core.digest import digest
+from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
 from aotnb.tracing.instance import ABSENT, Callee, Instance, Read
 
@@ -336,7 +337,7 @@ class Recorder:
             self.new_code.append((frame, frame.dispatcher))
             self._add_linked(frame, library)
         if numba_facts.has_lifted_loops(result):
-            frame.problem("not_relocatable", "lifted loops are not saved yet")
+            frame.problem("not_relocatable", refusal("lifted_loops", function=frame.qualname))
         elif result.objectmode:
             # code in object mode looks globals up while it runs, and freezes closure cells only
             frame.reads = {key: read for key, read in frame.reads.items() if read.kind == "free"}
@@ -505,7 +506,7 @@ class Recorder:
             return
         names = {numba_facts.key_name(key) for key in frame.resolved}
         for name in names & custom.keys():
-            frame.problem("not_relocatable", f"{name} has a typing or lowering of its own in {custom[name]}")
+            frame.problem("not_relocatable", refusal("extension_code", name=name, module=custom[name]))
         for name in names & external.keys():
             try:
                 frame.overload_sets[name] = numba_facts.overload_set_digest(name) or ""

@@ -6,6 +6,8 @@ from importlib.util import find_spec
 
 from harness import Batch, Runs, Scenario, check_answers, check_reasons, check_restored, swap
 
+from aotnb.core.left_out import LEFT_OUT, find
+
 CHANGED = "callee_changed|global_changed|closure_changed|method_changed"
 
 
@@ -471,6 +473,121 @@ CALLBACKS = [
     ),
 ]
 
+STRUCTS = [
+    kind(
+        "struct_with_a_proxy",
+        """
+            from numba import types
+            from numba.experimental import structref
+            from numba.extending import overload_method
+            @structref.register
+            class PointType(types.StructRef):
+                def preprocess_fields(self, fields):
+                    return tuple((name, types.unliteral(typ)) for name, typ in fields)
+            class Point(structref.StructRefProxy):
+                def __new__(cls, x, y):
+                    return structref.StructRefProxy.__new__(cls, x, y)
+                @property
+                def x(self):
+                    return get_x(self)
+            @njit
+            def get_x(self):
+                return self.x
+            structref.define_proxy(Point, PointType, ["x", "y"])
+            @overload_method(PointType, "total")
+            def ol_total(self):
+                def impl(self):
+                    return self.x + self.y
+                return impl
+            @njit
+            def make(x):
+                return Point(x, x + 1)
+            @njit
+            def f(p):
+                p.x = p.x + 1
+                return p.total()
+            p = Point(3.0, 4.0)
+            print(p.x, f(p), make(1.0).x, f(make(2.0)))
+        """,
+        "self.x + self.y",
+        "self.x - self.y",
+        ("f",),
+        "overload_changed",
+        hit=["make", "get_x", "ctor"],
+    ),
+    kind(
+        "fields_of_a_struct",
+        """
+            from numba import types
+            from numba.experimental import structref
+            @structref.register
+            class PairType(types.StructRef):
+                pass
+            PAIR = PairType([("n", types.int64), ("x", types.float64)])
+            @njit
+            def f(n):
+                pair = structref.new(PAIR)
+                pair.n = n
+                pair.x = n / 2
+                return pair.n + pair.x
+            print(f(3))
+        """,
+        '("x", types.float64)',
+        '("x", types.int64)',
+    ),
+]
+
+# by the kind of code in the list of what is left out
+LEFT = {
+    "lifted_loops": """
+        from numba import jit
+        @jit(forceobj=True)
+        def f(n):
+            s = 0
+            for i in range(n):
+                s += i
+            return str(s)
+        print(f(3))
+    """,
+    "nameless_callee": """
+        @njit
+        def apply(fn, x):
+            return fn(x)
+        @njit
+        def f(x):
+            def inner(y):
+                return y + 1
+            return apply(inner, x)
+        print(f(3))
+    """,
+    "recursion": """
+        @njit
+        def f(x):
+            if x > 3:
+                return x
+            return f(x + 1.5)
+        print(f(1))
+    """,
+    "extension_code": """
+        from numba import types
+        from numba.extending import lower_builtin, type_callable
+        def twice(x):
+            pass
+        @type_callable(twice)
+        def type_twice(context):
+            return lambda x: types.int64
+        @lower_builtin(twice, types.int64)
+        def lower_twice(context, builder, sig, args):
+            return builder.add(args[0], args[0])
+        @njit
+        def f(x):
+            return twice(x)
+        print(f(3))
+    """,
+}
+
+LEFT_OUT_SO_FAR = [Scenario(name, main=main, changes=False, restored=False) for name, main in LEFT.items()]
+
 BATCHES = [
     Batch("stencils", STENCILS),
     Batch("c_functions", C_FUNCTIONS),
@@ -479,6 +596,8 @@ BATCHES = [
     Batch("alike", ALIKE),
     Batch("generators", GENERATORS),
     Batch("callbacks", CALLBACKS),
+    Batch("structs", STRUCTS),
+    Batch("left_out", LEFT_OUT_SO_FAR),
 ]
 
 
@@ -488,6 +607,12 @@ def test_answers(scenario: Scenario, runs: Runs) -> None:
 
 def test_reasons(scenario: Scenario, runs: Runs) -> None:
     check_reasons(scenario, runs)
+
+
+def test_what_is_left_out_is_in_the_list(scenario: Scenario, runs: Runs) -> None:
+    if scenario.name in LEFT:
+        rows = runs.recorded.rows("compiled", scenario, "f") + runs.replayed.rows("misses", scenario, "f")
+        assert LEFT_OUT[scenario.name] in [find(row["detail"]) for row in rows], rows
 
 
 def test_restored(scenario: Scenario, runs: Runs) -> None:
