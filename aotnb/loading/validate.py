@@ -21,6 +21,7 @@ from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
 from aotnb.bridge.typeparts import type_of_class
 from aotnb.bridge.values import summary, value_tree
 from aotnb.core.digest import canonical, digest
+from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
 from aotnb.image.model import CodeInstance, Edge
 from aotnb.image.reader import ImageReader
@@ -243,7 +244,11 @@ class Validator:
         tree = self.image.root(caller, caller.args[number])
         if tree[0] == "dispatcher" and len(self.verdict.dispatchers.get(digest(tree[1]), ())) > 1:
             raise _Refused("not_relocatable", f"several functions could be argument {number} of {caller.qualname}")
-        return numba_facts.dispatcher_at(TypeDecoder(self.verdict.scope()).decode(tree), positions)
+        try:
+            return numba_facts.dispatcher_at(TypeDecoder(self.verdict.scope()).decode(tree), positions)
+        except NotRelocatable:
+            what = f"in argument {number}"
+            raise _Refused("not_relocatable", refusal("nameless_callee", caller=caller.qualname, callee=what)) from None
 
     def _meet_types(self, value: Any) -> None:
         """Note the live types of objects in a value or a type; two that look alike could be taken for each other."""

@@ -513,7 +513,7 @@ STRUCTS = [
         "self.x - self.y",
         ("f",),
         "overload_changed",
-        hit=["make", "get_x", "ctor"],
+        hit=["make", "get_x"],
     ),
     kind(
         "fields_of_a_struct",
