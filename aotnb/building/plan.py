@@ -265,7 +265,11 @@ class Planner:
                 if not is_unnamed(instance):
                     found.extend((far, self._path(instance, far, via)) for far, via in self._unreached(callee, {id(callee)}))
             elif (path := dispatcher_path(instance, disp)) is not None or is_fixed_module(callee.module):
-                found.append((callee, path))
+                # closures that Numba makes for itself have no function that a later process could look into
+                inner = (
+                    path is not None and path[0] == "free" and is_fixed_module(instance.module) and is_fixed_module(callee.module)
+                )
+                found.append((callee, None if inner else path))
             elif not is_unnamed(instance):
                 found.append((callee, self._path(instance, callee, disp)))
         return found

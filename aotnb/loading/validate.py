@@ -19,7 +19,7 @@ from aotnb.bridge.methods import method_tree, own_digest
 from aotnb.bridge.stencils import is_stencil
 from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
 from aotnb.bridge.typeparts import type_of_class
-from aotnb.bridge.values import summary, value_tree
+from aotnb.bridge.values import is_fixed_module, summary, value_tree
 from aotnb.core.digest import canonical, digest
 from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
@@ -175,6 +175,8 @@ class Validator:
             return
         if edge.kind == "overload_set":
             return  # see _overload_sets
+        if edge.kind == "free" and func is None and is_fixed_module(instance.module):
+            return  # a closure that Numba made for itself, from what its caller was compiled for
         value = self._value(edge.kind, edge.where, edge.name, instance, func)
         found = "absent" if value is ABSENT else digest(value_tree(value))
         if found != edge.digest:
