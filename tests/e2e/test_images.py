@@ -558,6 +558,16 @@ def test_the_disk_cache_is_neither_read_nor_written_while_active(run: Run, tmp_p
     assert run(calls + "report(hits=hits)\n", **env) == {"hits": 1}
 
 
+def test_closures_that_numba_makes_for_itself_are_served(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "sorting.py").write_text(
+        "import numpy as np\nfrom numba import njit\n@njit\ndef order(a):\n    return np.argsort(a, kind='mergesort')"
+    )
+    use = "import numpy as np, sorting; answer = sorting.order(np.array([3.0, 1.0, 2.0])).tolist()"
+    run(f"aotnb.activate()\n{use}\naotnb.save(IMAGE)\nreport()")
+    again = run(f"aotnb.load(IMAGE)\n{use}\nreport(answer=answer, jit=compiled(), served=served())")
+    assert again == {"answer": [1, 2, 0], "jit": [], "served": ["order"]}
+
+
 TWO_CLOSURES = """
 import numpy as np
 from numba import njit
