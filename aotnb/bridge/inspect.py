@@ -177,7 +177,7 @@ def external_template(template: Any) -> bool:
     return not is_fixed_module(module_of(template._overload_func))
 
 
-_scanned = [0, 0, 0]
+_scanned = [0, 0, 0, 0, 0]
 _external: dict[str, list[Any]] = {}
 _custom: dict[str, str] = {}
 
@@ -223,7 +223,9 @@ def custom_implementations() -> dict[str, str]:
 
 def _scan_registries() -> None:
     functions, attributes, lowerings = builtin_registry.functions, builtin_registry.attributes, lowering_registry.functions
-    if _scanned == [len(functions), len(attributes), len(lowerings)]:
+    accesses = lowering_registry.getattrs, lowering_registry.setattrs
+    sizes = [len(found) for found in (functions, attributes, lowerings, *accesses)]
+    if _scanned == sizes:
         return
     for template in functions[_scanned[0] :]:
         if _OverloadFunctionTemplate in template.__mro__:
@@ -235,15 +237,27 @@ def _scan_registries() -> None:
         elif not is_fixed_module(module := _template_module(template)):
             _custom[key_name(template.key)] = module
     for template in attributes[_scanned[1] :]:
-        if _OverloadAttributeTemplate in template.__mro__ and not is_fixed_module(module_of(template._overload_func)):
-            owner = template.key if isinstance(template.key, type) else type(template.key)
+        owner = template.key if isinstance(template.key, type) else type(template.key)
+        if _OverloadAttributeTemplate not in template.__mro__:
+            if not is_fixed_module(template.__module__):
+                attrs = [name.removeprefix("resolve_") for name in vars(template) if name.startswith("resolve_")]
+                _custom.update({key_name((owner.__name__, attr)): template.__module__ for attr in attrs})
+        elif not is_fixed_module(module_of(template._overload_func)):
             _external.setdefault(key_name((owner.__name__, template._attr)), []).append(template)
     for implementation, key, signature in lowerings[_scanned[2] :]:
         module = getattr(implementation, "__module__", None) or "numba"
         # one for extension types matters only to code that handles such a type, which has no encoding
         if not is_fixed_module(module) and all(_is_own_type(typ) for typ in signature):
             _custom[key_name(key)] = module
-    _scanned[:] = len(functions), len(attributes), len(lowerings)
+    for found, seen in zip(accesses, _scanned[3:], strict=True):
+        for implementation, attr, signature in found[seen:]:
+            # Numba wraps it in a function of its own
+            inner = (_content(cell) for cell in implementation.__closure__ or ())
+            module = next((module_of(func) for func in inner if isinstance(func, FunctionType)), None) or "numba"
+            if not is_fixed_module(module):
+                owner = signature[0] if isinstance(signature[0], type) else type(signature[0])
+                _custom[key_name((owner.__name__, attr))] = module
+    _scanned[:] = sizes
 
 
 def _is_found_by_name(value: Any) -> bool:
@@ -252,7 +266,8 @@ def _is_found_by_name(value: Any) -> bool:
 
 
 def _is_own_type(typ: Any) -> bool:
-    return is_fixed_module((typ if isinstance(typ, type) else type(typ)).__module__)
+    cls = typ if isinstance(typ, type) else type(typ)
+    return is_fixed_module(cls.__module__) or issubclass(cls, types.StructRef)
 
 
 def _template_module(template: Any) -> str:

@@ -76,6 +76,7 @@ class Validator:
         self.verdict = Verdict()
         self._seen: dict[tuple[int, int], int] = {}  # place among the visits, -1 for code that was frozen earlier
         self._external = numba_facts.external_overloads()
+        self._custom = numba_facts.custom_implementations()
         self._set_digests: dict[str, str] = {}
         for arg in args:
             for _, disp in numba_facts.dispatchers_in_type(arg):
@@ -207,12 +208,14 @@ class Validator:
 
     def _overload_sets(self, instance: CodeInstance) -> None:
         """Compare, for what this instance resolved, the overloads from outside Numba: added ones count as well."""
-        if not self._external:
+        if not self._external and not self._custom:
             return
         names = self.image.index["names"]
         recorded = {edge.name: edge.digest for edge in instance.edges if edge.kind == "overload_set"}
         for number in instance.resolved:
             name = names[number]
+            if name in self._custom:  # code that used such a thing was not saved: it is new
+                raise _Refused("overload_changed", f"{name}, used by {instance.qualname}, is implemented by {self._custom[name]}")
             if (name in self._external or name in recorded) and self._set_digest(name) != recorded.get(name):
                 raise _Refused("overload_changed", f"the overloads of {name}, used by {instance.qualname}, have changed")
 

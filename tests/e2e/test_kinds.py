@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from harness import Batch, Runs, Scenario, check_answers, check_reasons, check_restored, swap
+from harness import Batch, Runs, Scenario, check_answers, check_reasons, check_restored, swap, write
 
 from aotnb.core.left_out import LEFT_OUT, find
 
@@ -586,6 +586,63 @@ LEFT = {
     """,
 }
 
+# registered between two processes, in ways that no image can follow
+REGISTERED = [
+    Scenario(
+        "attribute_registered_anew",
+        files={"ext.py": ""},
+        main="""
+            from . import ext
+            @njit
+            def f(x):
+                return x.real
+            print(f(2 + 1j))
+        """,
+        edit=write(
+            "ext.py",
+            """
+                from numba import types
+                from numba.extending import lower_getattr
+                @lower_getattr(types.complex128, "real")
+                def real(context, builder, typ, value):
+                    return context.get_constant(types.float64, 7.0)
+            """,
+        ),
+        miss={"f": "overload_changed"},
+    ),
+    Scenario(
+        "field_of_a_struct_registered_anew",
+        files={"ext.py": ""},
+        main="""
+            from numba import types
+            from numba.experimental import structref
+            @structref.register
+            class OneType(types.StructRef):
+                pass
+            ONE = OneType([("n", types.int64)])
+            from . import ext
+            @njit
+            def f(n):
+                one = structref.new(ONE)
+                one.n = n
+                return one.n
+            print(f(3))
+        """,
+        edit=write(
+            "ext.py",
+            """
+                from numba import types
+                from numba.extending import lower_getattr
+                from .main import OneType
+                @lower_getattr(OneType, "n")
+                def n(context, builder, typ, value):
+                    return context.get_constant(types.int64, 7)
+            """,
+        ),
+        miss={"f": "overload_changed"},
+    ),
+]
+
 LEFT_OUT_SO_FAR = [Scenario(name, main=main, changes=False, restored=False) for name, main in LEFT.items()]
 
 BATCHES = [
@@ -598,6 +655,8 @@ BATCHES = [
     Batch("callbacks", CALLBACKS),
     Batch("structs", STRUCTS),
     Batch("left_out", LEFT_OUT_SO_FAR),
+    Batch("registered", REGISTERED[:1]),
+    Batch("registered_for_a_struct", REGISTERED[1:]),
 ]
 
 
