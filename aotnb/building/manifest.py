@@ -109,8 +109,7 @@ class ManifestBuilder:
 
     def finish(self, process: dict[str, Any], cpu: str, features: str, dropped: list[dict[str, str]]) -> Manifest:
         """Return the manifest, in an order that does not depend on the order of compilation."""
-        order = sorted(self._reachable(), key=lambda index: (self.instances[index].id, index))
-        position = {old: new for new, old in enumerate(order)}
+        order, position = self._ordered()
         names = sorted(self._names)
         renamed = {self._names[text]: new for new, text in enumerate(names)}
         tables, moved = self._sorted_tables(order)
@@ -121,7 +120,8 @@ class ManifestBuilder:
             instance.return_type = None if instance.return_type is None else roots[instance.return_type]
             instance.explicit_return = None if instance.explicit_return is None else roots[instance.explicit_return]
             instance.resolved = sorted(renamed[i] for i in instance.resolved)
-            instance.callees = sorted(([position[i], path] for i, path in instance.callees), key=canonical)
+            callees = {canonical([position[i], path]): [position[i], path] for i, path in instance.callees}
+            instance.callees = [callees[text] for text in sorted(callees)]
             instance.edges.sort(key=lambda edge: (edge.kind, edge.where, edge.name, edge.digest))
         for library in self.libraries.values():
             for slot, (kind, owner, root) in library.slots.items():
@@ -138,6 +138,30 @@ class ManifestBuilder:
             switches=dict(sorted(self.switches.items())),
             dropped=sorted(dropped, key=canonical),
         )
+
+    def _ordered(self) -> tuple[list[int], dict[int, int]]:
+        """Return what is saved in the order of its content, the same content once, and the place of each instance in it."""
+        names = list(self._names)
+        contents = {index: self._content(self.instances[index], names) for index in self._reachable()}
+        first: dict[str, int] = {}
+        for index in sorted(contents):
+            kept = first.setdefault(contents[index], index)
+            self.instances[kept].entry |= self.instances[index].entry
+        places = {text: place for place, text in enumerate(sorted(first))}
+        return [first[text] for text in places], {index: places[text] for index, text in contents.items()}
+
+    def _content(self, instance: CodeInstance, names: list[str]) -> str:
+        """Return a text that two instances share only if it does not matter which of them is used."""
+        table = method_key(instance)
+
+        def tree(index: int | None) -> Any:
+            return None if index is None else self._tables[table].resolve(RootReference(SELF_KEY, index))
+
+        roots = (*instance.args, instance.return_type, instance.explicit_return, *instance.consts)
+        callees = sorted(canonical([self.instances[callee].id, path]) for callee, path in instance.callees)
+        resolved = sorted(names[number] for number in instance.resolved)
+        rest = [instance.kind, instance.signature, instance.symbols, instance.extra, instance.literals, instance.globals_module]
+        return canonical([instance.id, table, [tree(index) for index in roots], callees, resolved, rest])
 
     def _reachable(self) -> set[int]:
         """Return what the entries depend on; parts of functions that were left out in the end are not saved."""
