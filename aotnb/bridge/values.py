@@ -29,7 +29,7 @@ from numba.stencils.stencil import StencilFunc
 from aotnb.bridge.methods import function_tree, method_tree, own_digest
 from aotnb.bridge.names import lookup, name_tree
 from aotnb.bridge.stencils import kernel_reads
-from aotnb.bridge.typeparts import type_of_class
+from aotnb.bridge.typeparts import type_of_class, types_of_objects
 from aotnb.core.digest import digest, digest_bytes, nested_names, number_from, number_text
 from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
@@ -154,6 +154,11 @@ def live_ids(value: Any) -> tuple[int, ...]:
         return (id(value),)
     if isinstance(value, ModuleType | FunctionType | Dispatcher | DUFunc) or by_address(value):
         return (id(value),)
+    # an address in the code, a class with objects of its own, a kernel that may hold either
+    if c_address(value) is not None or type_of_class(value) is not None or isinstance(value, StencilFunc):
+        return (id(value),)
+    if isinstance(value, types.Type):
+        return tuple(id(typ.class_type) for typ in types_of_objects(value) if isinstance(typ, types.ClassInstanceType))
     return ()
 
 
@@ -203,7 +208,7 @@ def _c_function(value: Any) -> Tree:
 def c_address(value: Any) -> int | None:
     """Return the address of a C callback, or of a ctypes or cffi function; None for anything else."""
     if isinstance(value, CFunc):
-        return int(value.address)
+        return int(value.address or 0)
     if isinstance(value, types.WrapperAddressProtocol):
         return int(value.__wrapper_address__())
     if isinstance(value, ctypes._CFuncPtr):  # type: ignore[attr-defined]
@@ -221,10 +226,9 @@ def _wrapped_address(value: Any) -> Tree:
 
 
 def _is_cffi(value: Any) -> bool:
-    return "_cffi_backend" in sys.modules and type(value).__module__ in _CFFI and cffi_utils.is_cffi_func(value)
-
-
-_CFFI = frozenset({"_cffi_backend", "builtins"})  # a library that cffi compiled has functions of the built-in kind
+    # a library that cffi compiled has functions of the built-in kind; cffi itself would take a string for C
+    possible = type(value).__module__ == "_cffi_backend" or isinstance(value, BuiltinFunctionType)
+    return possible and "_cffi_backend" in sys.modules and cffi_utils.is_cffi_func(value)
 
 
 def _bound(value: MethodType) -> Tree:

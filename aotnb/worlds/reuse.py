@@ -14,7 +14,7 @@ from aotnb.bridge.dispatchers import put_behind
 from aotnb.bridge.environment import switches_digest
 from aotnb.bridge.methods import method_tree, own_digest
 from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
-from aotnb.bridge.values import is_fixed_module
+from aotnb.bridge.values import is_fixed_module, live_ids
 from aotnb.core.digest import canonical, digest
 from aotnb.core.worlds import Cause
 from aotnb.errors import NotRelocatable
@@ -73,7 +73,8 @@ class Store:
 
 def _key(kind: str, disp: Any, args: tuple[Any, ...], return_type: Any, flags: str, config: str) -> str:
     explicit = None if return_type is None else encode_type(return_type)
-    return digest([kind, method_tree(disp), encode_types(args), explicit, flags, config])
+    classes = [live_ids(arg) for arg in args]  # jitclasses of one definition are two classes all the same
+    return digest([kind, method_tree(disp), encode_types(args), classes, explicit, flags, config])
 
 
 def check(instance: Instance, disp: Any, args: tuple[Any, ...], image_holds: Callable[[Instance], bool]) -> Moved:

@@ -148,6 +148,26 @@ if find_spec("scipy"):
 
 C_FUNCTIONS.append(
     Scenario(
+        "closures_over_c_functions",  # equal to the compiler but for the address
+        main="""
+            import ctypes
+            lib = ctypes.CDLL(None)
+            def made(name):
+                c = getattr(lib, name)
+                c.argtypes, c.restype = [ctypes.c_double], ctypes.c_double
+                @njit
+                def f(x):
+                    return c(x)
+                return f
+            print([round(made(name)(0.5), 6) for name in ("sin", "cos", "exp")])
+        """,
+        edit=swap('("sin", "cos", "exp")', '("cos", "sin")'),
+        restored=False,
+    )
+)
+
+C_FUNCTIONS.append(
+    Scenario(
         "address_told_by_an_object",  # asked of the live object: nothing has to be compiled
         main="""
             import ctypes
@@ -364,6 +384,33 @@ JITCLASSES = [
 ]
 
 ALIKE = [
+    Scenario(
+        "closures_over_jitclasses_of_one_definition",
+        main="""
+            from numba.experimental import jitclass
+            def made():
+                @jitclass
+                class C:
+                    x: int
+                    def __init__(self, x):
+                        self.x = x
+                return C
+            A, B = made(), made()
+            def over(cls):
+                @njit
+                def f(n):
+                    return cls(n)
+                return f
+            @njit
+            def same(c):
+                return c
+            a, b = A(1), B(2)
+            print(type(over(A)(1)) is type(a), type(over(B)(1)) is type(b), type(same(a)) is type(a), type(same(b)) is type(b))
+        """,
+        edit=swap("self.x = x", "self.x = x + 1"),
+        changes=False,
+        restored=False,
+    ),
     Scenario(
         "jitclasses_of_one_definition",  # a later process could not tell which is which
         main="""
