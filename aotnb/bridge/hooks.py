@@ -372,6 +372,17 @@ def _save_overload(original: Any) -> Any:
     return save_overload
 
 
+def _enable_caching(original: Any) -> Any:
+    def enable_caching(self: Any) -> None:
+        try:
+            original(self)
+        except RuntimeError:  # Numba finds no place for its cache, of a function from exec, say; it would not be used anyhow
+            if _observer is None or _observer.disk_cache_enabled():
+                raise
+
+    return enable_caching
+
+
 def _run_pass(original: Any) -> Any:
     def _runPass(self: Any, index: int, pss: Any, internal_state: Any) -> None:
         original(self, index, pss, internal_state)
@@ -385,12 +396,14 @@ def _run_pass(original: Any) -> Any:
 
 PATCHES: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (dispatcher.Dispatcher, "compile", _dispatcher_compile),
+    (dispatcher.Dispatcher, "enable_caching", _enable_caching),
     (dispatcher._DispatcherBase, "add_overload", _add_overload),
     (dispatcher._DispatcherBase, "disable_compile", _disable_compile),
     (ccallback.CFunc, "_compile_uncached", _cfunc_compile),
     (boxing, "_specialize_box", _specialize_box),
     (StencilFunc, "__call__", _stencil_call),
     (ufuncbuilder.UFuncDispatcher, "_compile_core", _ufunc_compile),
+    (ufuncbuilder.UFuncDispatcher, "enable_caching", _enable_caching),
     (ufuncbuilder, "build_ufunc_wrapper", _ufunc_wrapper),
     (ufuncbuilder, "build_gufunc_wrapper", _gufunc_wrapper),
     (compiler.CompilerBase, "_compile_core", _compile_core),

@@ -616,6 +616,17 @@ def test_an_exception_class_made_anew_is_the_one_that_is_raised(run: Run, tmp_pa
     assert run(script) == {"caught": ["negative", "negative"], "served": ["make.<locals>.pick"]}
 
 
+def test_cache_true_does_no_harm_where_numba_has_no_place_for_its_cache(run: Run) -> None:
+    script = """
+    aotnb.activate()
+    from numba import njit
+    space = {"njit": njit}
+    exec("@njit(cache=True)\\ndef f(x):\\n    return x + 1", space)
+    report(answer=space["f"](1))
+    """
+    assert run(script) == {"answer": 2}
+
+
 def test_after_deactivation_the_disk_cache_is_used_again(run: Run, tmp_path: Path) -> None:
     (tmp_path / "cached.py").write_text(CACHED)
     run("aotnb.activate()\naotnb.deactivate()\nimport cached\ncached.h(1)\nreport()\n", NUMBA_CACHE_DIR=str(tmp_path / "cache"))
