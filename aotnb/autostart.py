@@ -312,11 +312,17 @@ def _say(sentence: str) -> None:
         pass
 
 
+_SESSION = "aotnb.session"
+
+
 class _NumbaWatcher:
-    """Engage right after ``import numba``, before any other module can have a function compiled."""
+    """Engage right after ``import numba``, before any other module can have a function compiled.
+
+    Where aotnb itself imports Numba first (``%load_ext aotnb``), engage as soon as our own session is there.
+    """
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if fullname != "numba":
+        if fullname not in ("numba", _SESSION):
             return None
         for finder in list(sys.meta_path):
             find = getattr(finder, "find_spec", None)
@@ -338,8 +344,9 @@ class _NumbaWatcher:
         def exec_module(module: ModuleType) -> None:
             vars(loader).pop("exec_module", None)
             original(module)
-            sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
-            _engage()
+            if spec.name == _SESSION or _SESSION not in sys.modules or hasattr(sys.modules[_SESSION], "activate"):
+                sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
+                _engage()
 
         try:
             loader.exec_module = exec_module

@@ -568,6 +568,18 @@ def test_closures_that_numba_makes_for_itself_are_served(run: Run, tmp_path: Pat
     assert again == {"answer": [1, 2, 0], "jit": [], "served": ["order"]}
 
 
+def test_the_environment_is_heard_where_aotnb_itself_imports_numba_first(run: Run, image: Path) -> None:
+    # as %load_ext aotnb does; the lines of the .pth come first, as in a process of an environment with aotnb
+    script = """
+    from aotnb import autostart
+    autostart.start_from_environment()
+    aotnb.activate()
+    from use import use
+    report(answers=len(use()), images=len(aotnb.status().images), jit=compiled())
+    """
+    assert run(script, AOTNB_IMAGE=str(image)) == {"answers": 6, "images": 1, "jit": []}
+
+
 TWO_CLOSURES = """
 import numpy as np
 from numba import njit
