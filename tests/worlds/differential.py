@@ -282,6 +282,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--fresh-every", type=int, default=50, help="compare with a fresh kernel every so many steps")
     parser.add_argument("--answers-only", action="store_true", help="let code be compiled twice")
     parser.add_argument("--keep-going", action="store_true", help="after a difference go on with the next notebook")
+    parser.add_argument("--shrink", type=int, default=60, metavar="RUNS", help="how many runs may go into making it shorter")
     parser.add_argument("--out", type=Path, default=Path("differences"), help="folder for what makes a difference")
     parser.add_argument("--replay", type=Path, help="run the steps of this file instead")
     options = parser.parse_args(arguments)
@@ -323,7 +324,7 @@ def _explore(options: argparse.Namespace, nurseries: Nurseries, folder: Path, th
             every = len(steps) if difference.kind == "fresh" else options.fresh_every
             return replay(steps, nurseries, folder / f"shrink{seed}-{next(tries)}", None, every, thrifty)
 
-        steps, difference = shrink(steps, difference, again)
+        steps, difference = shrink(steps, difference, again, options.shrink)
         path = options.out / f"{difference.kind}-{seed}.json"
         write_down(path, steps, difference, seed)
         print(f"{path}: seed {seed}, {len(steps)} steps, {difference.kind}: {difference.text}", flush=True)
