@@ -22,6 +22,7 @@ from numba.core import (
     errors,
     interpreter,
     ir,
+    lowering,
     pythonapi,
     types,
     untyped_passes,
@@ -34,6 +35,7 @@ from numba.experimental.jitclass import boxing
 from numba.np.ufunc import ufuncbuilder
 from numba.stencils.stencil import StencilFunc
 
+from aotnb.bridge.served import ServedDescriptor
 from aotnb.bridge.stencils import python_call, reads_of
 
 
@@ -383,6 +385,20 @@ def _enable_caching(original: Any) -> Any:
     return enable_caching
 
 
+def _recursive_call(original: Any) -> Any:
+    def _lower_call_RecursiveCall(self: Any, fnty: Any, expr: Any, signature: Any) -> Any:
+        # another signature of a function that is being compiled: Numba would look for its code under a name that it
+        # derives, and code from an image goes by another one
+        known = fnty.dispatcher_type.dispatcher.overloads.get(tuple(signature.args))
+        if known is None or not isinstance(known.fndesc, ServedDescriptor):
+            return original(self, fnty, expr, signature)
+        values = self.fold_call_args(fnty, signature, expr.args, expr.vararg, expr.kws)
+        self.context.add_linking_libs([known.library])
+        return self.context.call_internal(self.builder, known.fndesc, signature, values)
+
+    return _lower_call_RecursiveCall
+
+
 def _run_pass(original: Any) -> Any:
     def _runPass(self: Any, index: int, pss: Any, internal_state: Any) -> None:
         original(self, index, pss, internal_state)
@@ -417,6 +433,7 @@ PATCHES: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (templates._OverloadFunctionTemplate, "generic", _template_generic),
     (base.BaseContext, "add_dynamic_addr", _add_dynamic_addr),
     (pythonapi.PythonAPI, "serialize_object", _serialize_object),
+    (lowering.Lower, "_lower_call_RecursiveCall", _recursive_call),
     (codegen.CPUCodeLibrary, "add_llvm_module", _add_llvm_module),
     (caching.Cache, "load_overload", _load_overload),
     (caching.Cache, "save_overload", _save_overload),
