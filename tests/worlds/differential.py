@@ -29,7 +29,7 @@ IMAGE = "image.aot"
 class Difference:
     """The first step at which something was not as it should be."""
 
-    kind: str  # "answer", "fresh", "needless", "died"
+    kind: str  # "answer", "error", "fresh", "needless", "died"
     position: int
     text: str
 
@@ -97,6 +97,10 @@ class Run:
             difference = self._difference("died", str(died))
         return difference
 
+    def _wrong(self, cell: str, mine: Answer, right: Answer) -> Difference:
+        failed = mine.error is not None and right.error is None  # apart from wrong answers, so that shrinking keeps to one of them
+        return self._difference("error" if failed else "answer", wrong(cell, mine, right))
+
     def _difference(self, kind: str, text: str) -> Difference:
         return Difference(kind, self.position - 1, text)
 
@@ -104,8 +108,8 @@ class Run:
         mine, right = run_all(self.shells, step.cell)
         allowed = self._keys(step, mine) if self.thrifty else None
         self._count(step, mine)
-        if mine.told != right.told:
-            return self._difference("answer", wrong(step.cell, mine, right))
+        if differ(mine, right):
+            return self._wrong(step.cell, mine, right)
         if allowed:
             return self._difference("needless", f"compiled again: {', '.join(allowed)}\nin the cell\n{step.cell}")
         return None
@@ -157,8 +161,8 @@ class Run:
                 return self._difference("answer", f"load: {loaded.error}\n{loaded.printed}")
         for part in self.notebook.restart():
             mine, right = run_all(self.shells, part.text)
-            if mine.told != right.told:
-                return self._difference("answer", wrong(part.text, mine, right))
+            if differ(mine, right):
+                return self._wrong(part.text, mine, right)
         return None
 
     def _compare_with_fresh(self) -> Difference | None:
@@ -167,16 +171,21 @@ class Run:
             return None
         self.tally.fresh += 1
         mine, right = run_all(self.shells, self.last.source)
-        if mine.told != right.told:
-            return self._difference("answer", wrong(self.last.source, mine, right))
+        if differ(mine, right):
+            return self._wrong(self.last.source, mine, right)
         with self.nurseries.shell("plain", self.folder / "fresh") as fresh:
             fresh.run(PRELUDE)
             for text in self.notebook.history:
                 fresh.run(text)
             answer = fresh.run(self.last.source)
-        if answer.told != mine.told:
+        if differ(mine, answer):
             return self._difference("fresh", wrong(self.last.source, mine, answer))
         return None
+
+
+def differ(mine: Answer, right: Answer) -> bool:
+    """Return whether two answers are not the same. Which error ends a cell does not matter: Numba has names of its own."""
+    return mine.said != right.said or (mine.error is None) != (right.error is None)
 
 
 def wrong(cell: str, mine: Answer, right: Answer) -> str:
