@@ -363,6 +363,13 @@ class Recorder:
             return
         caller.callees.append(Callee(callee, disp))
 
+    def recursed(self, disp: Any, args: tuple[Any, ...]) -> None:
+        """Note a call of a function that is still being compiled, of which no dispatcher is asked."""
+        for frame in reversed(self._frames):
+            if frame.dispatcher is disp and frame.args == args:
+                self._depend(frame, disp)
+                return
+
     def _add_linked(self, frame: Instance, library: Any) -> None:
         """Add what was linked without a question to a dispatcher, such as the kernel of a ufunc, to the callees."""
         known = {id(callee.instance) for callee in frame.callees}

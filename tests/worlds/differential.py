@@ -98,7 +98,9 @@ class Run:
         return difference
 
     def _wrong(self, cell: str, mine: Answer, right: Answer) -> Difference:
-        failed = mine.error is not None and right.error is None  # apart from wrong answers, so that shrinking keeps to one of them
+        failed = (
+            mine.error is not None and right.error is None
+        )  # apart from wrong answers, so that shrinking keeps to one of them
         return self._difference("error" if failed else "answer", wrong(cell, mine, right))
 
     def _difference(self, kind: str, text: str) -> Difference:

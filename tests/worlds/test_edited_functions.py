@@ -327,6 +327,20 @@ CALLEES = [
         cause=r"\bK\b",
     ),
     Edit(
+        "global_of_the_outer_function_of_a_mutual_recursion",  # the inner one, compiled on the way, calls back into it
+        cells=[
+            "K = 10",
+            "@njit\ndef ping(n):\n    if n <= 0:\n        return K\n    return pong(n - 1) + 1",
+            "@njit\ndef pong(n):\n    if n <= 0:\n        return 0\n    return ping(n - 1) * 2",
+            "say(ping(3))",
+            OTHER,
+        ],
+        edit=["K = 100"],
+        call="say(pong(3), ping(4), other(10))",
+        compiled=["ping", "pong"],
+        cause=r"\bK\b",
+    ),
+    Edit(
         "callee_in_a_tuple",
         cells=[
             "from numba import literal_unroll",

@@ -96,3 +96,16 @@ def test_a_merge_of_merges(nurseries: Nurseries, tmp_path: Path) -> None:
             loaded = shell.run(f"%aot_load -q {tmp_path / 'p.aot'}\n%aot_load -q {tmp_path / 'q.aot'}")
             assert loaded.error is None
             assert call(shell, wanted) == (wanted, 0)
+
+
+def test_code_compiled_later_calls_into_a_circle_of_an_image(nurseries: Nurseries, tmp_path: Path) -> None:
+    """A literal argument makes Numba compile one end anew; it finds the other end served."""
+    caller = "@njit\ndef caller(x):\n    return ping(2) * x"
+    for first in ("ping", "pong"):
+        save(nurseries, tmp_path / first, [first], tmp_path / f"{first}.aot")
+        for before in ("", "ping", "pong"):
+            with notebook(nurseries, tmp_path / f"{first}-{before}") as shell:
+                assert shell.run(f"%aot_load -q {tmp_path / first}.aot").error is None
+                call(shell, filter(None, [before]))
+                answer = shell.run(f"{caller}\nsay(caller(3))")
+                assert (answer.error, answer.said) == (None, ["int 33"]), (first, before)
