@@ -46,16 +46,20 @@ def value_tree(value: Any) -> Tree:
         return encode(value)
     if _is_cffi(value):
         return _c_function(value)
-    name = getattr(value, "__name__", None)
-    if isinstance(name, str) and getattr(np.random, name, None) == value:
-        # such as np.random.rand, a method of the global generator that Cython compiled
-        return ["builtin", "numpy.random", name]
+    if _is_of_global_generator(value):
+        return ["builtin", "numpy.random", value.__name__]
     if (found := _module_constant(value)) is not None:
         return ["builtin", *found]
     if is_fixed_module(getattr(value, "__module__", None)) and is_fixed_module(type(value).__module__):
         # such as np.dot, an object of a NumPy class that its public name leads to
         return ["builtin", *name_tree(value)]
     raise NotRelocatable(refusal("value", type=f"{type(value).__module__}.{type(value).__qualname__}"))
+
+
+def _is_of_global_generator(value: Any) -> bool:
+    """Return whether *value* is such as np.random.rand, a method of the global generator; Cython decides of which kind."""
+    name = getattr(value, "__name__", None)
+    return isinstance(name, str) and getattr(np.random, name, None) == value
 
 
 def _module_constant(value: Any) -> tuple[str, str] | None:
@@ -233,6 +237,8 @@ def _is_cffi(value: Any) -> bool:
 
 def _bound(value: MethodType) -> Tree:
     """Encode a class method, such as the one by which Python is given a struct."""
+    if _is_of_global_generator(value):
+        return ["builtin", "numpy.random", value.__name__]
     if not isinstance(value.__self__, type):
         raise NotRelocatable(refusal("value", type="a bound method"))
     return ["classmethod", *name_tree(value.__self__), value.__name__]
