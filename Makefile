@@ -62,6 +62,11 @@ $(VENV)/.demo: pyproject.toml aotnb-autostart.pth | $(VENV)/.made
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable . --group demo
 	@touch $@
 
+$(VENV)/.zig: pyproject.toml | $(VENV)/.made
+	@echo "installing zig's linker into $(VENV)"
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[zig]'
+	@touch $@
+
 $(VENV)/.docs: pyproject.toml | $(VENV)/.made
 	@echo "installing aotnb and the tools of the documentation into $(VENV)"
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable . --group docs
@@ -93,7 +98,7 @@ contracts: $(VENV)/.test
 pytest: $(VENV)/.test
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not slow and not corpus and not browser' $(ARGS)
 
-test-slow: $(VENV)/.test $(VENV)/.demo
+test-slow: $(VENV)/.test $(VENV)/.demo $(VENV)/.zig
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS) -m 'slow or corpus' $(ARGS)
 
 test-verify: $(VENV)/.test

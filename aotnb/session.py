@@ -305,7 +305,7 @@ def save(
     trace
         What to save; None means everything recorded in this process.
     link
-        "auto", "cc", "ld.lld" or "in-process".
+        "cc", "ld.lld", "zig" or "in-process"; "auto" is what ``AOTNB_LINK`` says, or the first of them that works.
     append
         Keep the entries of the image that is at *path* already, and add to them.
     progress

@@ -47,6 +47,11 @@ def is_helper(name: str) -> bool:
     return name.startswith(DATA_PREFIX) or name in _helpers() or name in PARALLEL or not in_process(name)
 
 
+def is_provided(name: str) -> bool:
+    """Return whether :func:`address_of` will find *name*, without starting threads for that."""
+    return name in PARALLEL or address_of(name) is not None
+
+
 def address_of(name: str) -> int | None:
     """Return the address for a slot, or None if this process has none."""
     if name.startswith(DATA_PREFIX):

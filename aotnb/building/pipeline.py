@@ -20,8 +20,8 @@ from aotnb.bridge.codegen import (
     table_text,
 )
 from aotnb.bridge.irtext import DATA_PREFIX
-from aotnb.bridge.symbols import in_process, is_helper
-from aotnb.building.link import choose, link_with
+from aotnb.bridge.symbols import is_helper, is_provided
+from aotnb.building.link import Linked, choose, link_with
 from aotnb.building.manifest import stored_instances
 from aotnb.building.plan import Plan, Planner
 from aotnb.building.units import closure, entry_symbols, plan_units
@@ -68,9 +68,9 @@ def build(
     objects, table = _compile(plan, report, timings, merged)
     clock = time.perf_counter()
     report("link", 0, 1)
-    native, linker = link_with([item.data for item in objects], linkers)
+    linked = link_with([item.data for item in objects], linkers)
     timings["link"] = time.perf_counter() - clock
-    parts, image_id = _parts(plan, objects, table, native, linker)
+    parts, image_id = _parts(plan, objects, table, linked)
     size = publish(path, parts, key)
     report("done", 1, 1)
     return SaveReport(
@@ -81,7 +81,8 @@ def build(
         units=len(objects) - 1,
         dropped=tuple(plan.dropped),
         size=size,
-        linker=linker,
+        linker=linked.linker,
+        link_command=linked.command,
         target=plan.manifest.cpu,
         seconds=time.perf_counter() - started,
         timings=timings,
@@ -120,10 +121,10 @@ def _compile(plan: Plan, report: Progress, timings: dict[str, float], merged: bo
         if name.startswith(DATA_PREFIX):
             slots[name] = "data"
         elif is_helper(name):
+            if not is_provided(name):
+                raise BuildError(f"the code calls {name}, which neither Numba nor this process provides; please report this")
             slots[stub_slot(name)] = "helper"
             stubs[name] = forwarding_stub(known[name])
-        elif not in_process(name):
-            raise BuildError(f"the code calls {name}, which neither Numba nor this process provides; please report this")
     symbols = [*entries, *sorted(slots)]
     text = table_text(stubs.values(), dict(sorted(slots.items())), symbols, entries)
     objects.append(UnitObject(emit_text(text, manifest.cpu, manifest.features), frozenset()))
@@ -137,11 +138,11 @@ def _declared(libraries: dict[str, Library], runtime: str) -> dict[str, str]:
     return known
 
 
-def _parts(plan: Plan, objects: list[UnitObject], table: list[str], native: bytes, linker: str) -> tuple[dict[str, bytes], str]:
+def _parts(plan: Plan, objects: list[UnitObject], table: list[str], linked: Linked) -> tuple[dict[str, bytes], str]:
     from aotnb import __version__
 
     manifest, libraries = plan.manifest, plan.libraries
-    packed = b"" if native else b"".join(struct.pack("<Q", len(item.data)) + item.data for item in objects)
+    packed = b"" if linked.native else b"".join(struct.pack("<Q", len(item.data)) + item.data for item in objects)
     code, code_index = b"", {}
     for name, library in libraries.items():
         data = zlib.compress(library.text.encode(), 6)
@@ -175,7 +176,8 @@ def _parts(plan: Plan, objects: list[UnitObject], table: list[str], native: byte
         "cpu": manifest.cpu,
         "features": manifest.features,
         "created_by": f"aotnb {__version__}",
-        "linked": "in-process" if linker == "in-process" else "dlopen",
+        "linked": "in-process" if linked.linker == "in-process" else "dlopen",
+        "imports": linked.imports,
         "units": len(objects) - 1,
         "table": table,
         "questions": by_question,
@@ -194,7 +196,7 @@ def _parts(plan: Plan, objects: list[UnitObject], table: list[str], native: byte
     image_id = digest([manifest.process, manifest.features, instances, sorted(libraries), manifest.methods])
     index["image_id"] = image_id
     parts = {
-        "native": native,
+        "native": linked.native,
         "objects": packed,
         "code": code,
         "index": dump_json(index),

@@ -69,7 +69,7 @@ def _cpu(problems: list[str]) -> str:
 def _linkers() -> str:
     from aotnb.building.link import find_linkers
 
-    found = ", ".join(f"{name} ({path})" for name, path in find_linkers().items())
+    found = ", ".join(f"{name} ({' '.join(command)})" for name, command in find_linkers().items())
     return found or "none found; images are linked in the process that loads them, which takes a few milliseconds more"
 
 

@@ -16,6 +16,8 @@ from typing import NoReturn
 from aotnb import __version__
 from aotnb.errors import AotError
 
+LINKS = ("auto", "cc", "ld.lld", "zig", "in-process")  # as aotnb.building.link has them, whose import brings Numba along
+
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one sentence."""
@@ -110,7 +112,8 @@ def _add_precompile(commands: argparse._SubParsersAction[_Parser]) -> None:
         "-m", "--module", metavar="MODULE", action="append", default=[], help="import MODULE and run its workloads"
     )
     build.add_argument("-a", "--append", action="store_true", help="keep the entries of an image that is there")
-    build.add_argument("--link", choices=("auto", "cc", "ld.lld", "in-process"), default="auto", help="how to link")
+    build.add_argument("--link", choices=LINKS, default="auto", help="how to link; auto is $AOTNB_LINK, or what is there")
+    build.add_argument("-v", "--verbose", action="store_true", help="also say by which command the image was linked")
     build.set_defaults(command=_precompile)
 
 
@@ -145,7 +148,7 @@ def _run(args: argparse.Namespace) -> int:
 def _precompile(args: argparse.Namespace) -> int:
     from aotnb.cli.precompile import precompile
 
-    return precompile(args.trace, args.module, args.output, link=args.link, append=args.append)
+    return precompile(args.trace, args.module, args.output, link=args.link, append=args.append, verbose=args.verbose)
 
 
 def _inspect(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import sys
 from aotnb.errors import AotError
 
 
-def precompile(traces: list[str], modules: list[str], output: str, *, link: str, append: bool) -> int:
+def precompile(traces: list[str], modules: list[str], output: str, *, link: str, append: bool, verbose: bool) -> int:
     """Build the image; the exit status is 0 if anything was built."""
     if not traces and not modules:
         raise AotError("there is nothing to precompile; give a trace file, or a module with -m")
@@ -25,7 +25,9 @@ def precompile(traces: list[str], modules: list[str], output: str, *, link: str,
     saved = session.save(output, link=link, append=append)
     for left in saved.dropped:
         print(f"aotnb: left out {left.module}.{left.function}{left.signature}: {left.reason}: {left.detail}", file=sys.stderr)
-    print(f"{output}: {saved.entries} entries, {saved.size} bytes")
+    print(f"{output}: {saved.entries} entries, {saved.size} bytes, linked by {saved.linker}")
+    if verbose and saved.link_command:
+        print(saved.link_command)
     return 0
 
 

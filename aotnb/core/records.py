@@ -137,11 +137,12 @@ class SaveReport:
     units: int
     dropped: tuple[Dropped, ...]
     size: int
-    linker: str  # "cc", "ld.lld" or "in-process"
+    linker: str  # "cc", "ld.lld", "zig" or "in-process"
     target: str  # CPU name
     seconds: float
     timings: dict[str, float] = field(default_factory=dict)
     unexplained: tuple[Unexplained, ...] = ()
+    link_command: str = ""  # empty where the objects are placed at load
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.methods import method_tree
 from aotnb.bridge.native import NativeTable, map_objects, map_shared, write_pointer
 from aotnb.bridge.roots import bind_object
-from aotnb.bridge.symbols import PARALLEL, address_of, launch_threads
+from aotnb.bridge.symbols import PARALLEL, address_of, in_process, launch_threads
 from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
 from aotnb.bridge.values import c_address, decode_value, live_ids
 from aotnb.core.digest import canonical, digest
@@ -73,6 +73,10 @@ class LoadedImage:
                 raise ImageRejected(
                     "symbol_missing", f"{file.path} cannot be mapped: {error}; save it with --link in-process on this machine"
                 ) from None
+        # LLVM's linker ends the process where it finds a name nowhere
+        for name in self.reader.index["imports"]:
+            if not in_process(name):
+                raise _without(file.path, name)
         return map_objects(file.part("objects"), len(self.names)), "in-process"
 
     def _bind_helpers(self) -> None:
@@ -88,7 +92,7 @@ class LoadedImage:
     def _bind_symbol(self, position: int, symbol: str) -> None:
         address = address_of(symbol)
         if address is None:
-            raise ImageRejected("symbol_missing", f"{self.reader.file.path} needs {symbol}, which this process does not provide")
+            raise _without(self.reader.file.path, symbol)
         write_pointer(self.table[position], address)
 
     def bind_parallel(self) -> None:
@@ -213,6 +217,10 @@ class LoadedImage:
             buffer = self._spare[name] = install.slot_buffer()
             write_pointer(install.buffer_address(buffer), address_of(name) or 0)
         return install.buffer_address(self._spare[name])
+
+
+def _without(path: Path, symbol: str) -> ImageRejected:
+    return ImageRejected("symbol_missing", f"{path} needs {symbol}, which this process does not provide; save it again here")
 
 
 def check_fit(reader: ImageReader) -> None:

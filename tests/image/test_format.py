@@ -25,6 +25,7 @@ INDEX = {
     "cpu": "generic",
     "features": "",
     "linked": "in-process",
+    "imports": [],
     "created_by": "a test",
     "units": 0,
     "instances": [],
