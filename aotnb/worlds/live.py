@@ -39,7 +39,7 @@ class Worlds:
         self.bindings = Bindings()
         self.log: list[Invalidation] = []
         self.ended: list[CodeNode] = []  # nodes that were invalidated, oldest first
-        self._placements = Placements(self.table, self._added, recorder.owner_of)
+        self._placements = Placements(self.table, self._added, self._held, recorder.owner_of)
         self._store = Store(recorder.instances)
         self._fresh: list[CodeNode] = []
         self._dead: deque[CodeNode] = deque()
@@ -53,9 +53,9 @@ class Worlds:
 
     def _added(self, node: CodeNode) -> None:
         self._fresh.append(node)
-        reference = node.payload.dispatcher
-        if reference is not None and node.payload.instance is not None and (disp := reference()) is not None:
-            weakref.finalize(disp, self._dead.append, node).atexit = False
+
+    def _held(self, node: CodeNode, disp: Any) -> None:
+        weakref.finalize(disp, self._dead.append, node).atexit = False
 
     def find_again(self, kind: str, disp: Any, args: tuple[Any, ...], return_type: Any, flags: Any) -> Any:
         """Answer a question to a dispatcher with code that this process compiled before; None if there is none that fits."""
@@ -87,13 +87,10 @@ class Worlds:
 
     def valid_in(self, world: int) -> list[Instance]:
         """Return the code that was valid in *world* and had a dispatcher, each once."""
-        found = {}
+        found: dict[int, Instance] = {}
         for node in (*self.ended, *self.table.nodes()):
-            instance = node.payload.instance
-            if instance is None or node.payload.dispatcher is None or node.min_world > world:
-                continue
-            if node.max_world is None or node.max_world >= world:
-                found[id(instance)] = instance
+            if node.min_world <= world and (node.max_world is None or node.max_world >= world):
+                found.update((id(instance), instance) for instance, _ in node.payload.holders)
         return list(found.values())
 
     # ------------------------------------------------------------ what changed
@@ -174,16 +171,13 @@ class Worlds:
         again = []
         for node in affected:
             placement: Placement = node.payload
-            disp = placement.live_dispatcher()
-            if disp is None or placement.instance is None or not holds(disp, placement.instance.result.library):
-                continue
-            try:
-                moved = check(placement.instance, disp, tuple(placement.instance.args), self.image_holds)
-                again.append((placement.instance, disp, moved))
-            except Refused as refused:
-                hit.setdefault(node, refused.cause)
-            except (NotRelocatable, LookupError) as error:
-                hit.setdefault(node, Cause("callee", placement.function, "", str(error)))
+            for instance, disp in placement.held():
+                try:
+                    again.append((instance, disp, check(instance, disp, tuple(instance.args), self.image_holds)))
+                except Refused as refused:
+                    hit.setdefault(node, refused.cause)
+                except (NotRelocatable, LookupError) as error:
+                    hit.setdefault(node, Cause("callee", placement.function, "", str(error)))
         for node in affected:
             if node not in hit:
                 self._forget(node)
@@ -215,7 +209,7 @@ class Worlds:
         gone: set[CodeNode] = set()
         while self._dead:
             node = self._dead.popleft()
-            gone.update(self.table.release(node, lambda other: other.payload.live_dispatcher() is not None))
+            gone.update(self.table.release(node, lambda other: other.payload.is_held()))
         for node in gone:
             self.bindings.forget(node)
         self._fresh = [node for node in self._fresh if node not in gone]
@@ -234,16 +228,17 @@ class Worlds:
         for victim in victims:
             node, placement = victim.node, victim.node.payload
             self.bindings.forget(node)
-            disp = placement.live_dispatcher()
-            if disp is None or placement.instance is None or not holds(disp, placement.instance.result.library):
-                continue
-            self.ended.append(node)
-            note = "" if is_replaceable(disp) else "a NumPy ufunc keeps its loops: define it anew"
-            if note:
-                warnings.warn(f"{label(placement)} goes on with {victim.cause.name} as it was: {note}", AotWarning, stacklevel=2)
-            if not is_superseded(placement, disp):
-                rows.append(self._row(victim, note))
-            code.setdefault(id(disp), (disp, []))[1].append((placement.instance.result.library, placement.instance.return_type))
+            held = placement.held()
+            if held:
+                self.ended.append(node)
+            for instance, disp in held:
+                note = "" if is_replaceable(disp) else "a NumPy ufunc keeps its loops: define it anew"
+                if note:
+                    text = f"{label(placement)} goes on with {victim.cause.name} as it was: {note}"
+                    warnings.warn(text, AotWarning, stacklevel=2)
+                if not is_superseded(placement, disp):
+                    rows.append(self._row(victim, note))
+                code.setdefault(id(disp), (disp, []))[1].append((instance.result.library, instance.return_type))
         again = []
         for disp, gone in code.values():
             self.recorder.dropped(disp, arguments_of(disp, [library for library, _ in gone]))

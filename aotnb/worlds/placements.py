@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
 
 from aotnb.bridge import inspect as numba_facts
+from aotnb.bridge.dispatchers import holds
 from aotnb.core.worlds import CodeNode, MethodTable
 from aotnb.tracing.instance import Callee, Instance, Read
 from aotnb.worlds.bindings import LiveRead, OverloadRead
@@ -19,7 +20,7 @@ _ADDRESS = re.compile(r"_?0x[0-9a-f]+")  # Numba names what it makes for itself 
 
 @dataclass(eq=False, slots=True)
 class Placement:
-    """What a code node stands for: code behind one live function, what it read, and the dispatcher that holds it."""
+    """What a code node stands for: code behind one live function, what it read, and the dispatchers that hold it."""
 
     function: str
     module: str
@@ -28,13 +29,26 @@ class Placement:
     func: FunctionType | None  # kept alive with the reads that go through it
     reads: list[LiveRead | OverloadRead]
     resolved: frozenset[str]  # names of everything that was resolved
-    instance: Instance | None = None
-    dispatcher: weakref.ref[Any] | None = None
     keep: Any = None  # whose ids are in the key of the node
+    # what was put behind dispatchers: one function may have several, and an image makes an instance for each answer
+    holders: list[tuple[Instance, weakref.ref[Any]]] = field(default_factory=list)
 
-    def live_dispatcher(self) -> Any:
-        """Return the dispatcher that may hold this code, None if there is none any more."""
-        return None if self.dispatcher is None else self.dispatcher()
+    def hold(self, instance: Instance, disp: Any) -> bool:
+        """Note that *instance* was put behind *disp*; return whether that was not known."""
+        self.holders = [(known, ref) for known, ref in self.holders if ref() is not None]
+        if any(known is instance and ref() is disp for known, ref in self.holders):
+            return False
+        self.holders.append((instance, weakref.ref(disp)))
+        return True
+
+    def is_held(self) -> bool:
+        """Return whether a dispatcher that was given this code is still alive."""
+        return any(ref() is not None for _, ref in self.holders)
+
+    def held(self) -> list[tuple[Instance, Any]]:
+        """Return the dispatchers that have this code, each with the instance that it was given."""
+        pairs = ((instance, ref()) for instance, ref in self.holders)
+        return [(instance, disp) for instance, disp in pairs if disp is not None and holds(disp, instance.result.library)]
 
 
 def label(placement: Placement) -> str:
@@ -46,9 +60,16 @@ def label(placement: Placement) -> str:
 class Placements:
     """Makes the node of code in a place, with the nodes of all that it links, unless they are there already."""
 
-    def __init__(self, table: MethodTable, added: Callable[[CodeNode], None], owner: Callable[[Any], Instance | None]) -> None:
+    def __init__(
+        self,
+        table: MethodTable,
+        added: Callable[[CodeNode], None],
+        held: Callable[[CodeNode, Any], None],
+        owner: Callable[[Any], Instance | None],
+    ) -> None:
         self.table = table
         self.added = added
+        self.held = held  # by a dispatcher
         self.owner = owner  # of a code library
 
     def placed(self, instance: Instance, disp: Any, moved: dict[tuple[int, int], Any]) -> CodeNode:
@@ -67,9 +88,10 @@ class Placements:
             node = nodes.get(key) or self.table.get(key)
             fresh = node is None and instance.from_image is None
             if node is None and fresh:
-                node = self._node(key, instance, func, disp)
+                node = self._node(key, instance, func)
             elif node is None:
                 node = self.served(instance, disp, instance.result.library.verdict)
+            self._hold(node, instance, disp)
             nodes[key] = node
             start = start or node
             if caller is not None:
@@ -82,7 +104,11 @@ class Placements:
     def _live(self, func: Any, callee: Callee, moved: dict[tuple[int, int], Any]) -> Any:
         return moved.get((id(func), id(callee.dispatcher)), callee.dispatcher)
 
-    def _node(self, key: tuple[int, int], instance: Instance, func: Any, disp: Any) -> CodeNode:
+    def _hold(self, node: CodeNode, instance: Instance, disp: Any) -> None:
+        if disp is not None and node.payload.hold(instance, disp):
+            self.held(node, disp)
+
+    def _node(self, key: tuple[int, int], instance: Instance, func: Any) -> CodeNode:
         addresses = instance.addresses.keys()
         placement = Placement(
             function=instance.qualname,
@@ -95,8 +121,6 @@ class Placements:
                 *(OverloadRead(name, content) for name, content in instance.overload_sets.items()),
             ],
             resolved=frozenset(numba_facts.key_name(name) for name in instance.resolved),
-            instance=instance,
-            dispatcher=None if disp is None else weakref.ref(disp),
             keep=(instance, func),
         )
         return self._add(key, placement)
@@ -115,10 +139,9 @@ class Placements:
             key = (id(image), visit.number, id(visit.func))
             node = self.table.get(key)
             if node is None:
-                entry = not nodes
-                held_by = disp if entry else visit.disp
-                node = self._add(key, self._served(image, record, visit, instance if entry else None, held_by))
+                node = self._add(key, self._served(image, record, visit))
             nodes.append(node)
+        self._hold(nodes[0], instance, disp)  # also where it was known only as part of another entry
         for caller, callee in verdict.links:
             nodes[caller].link(nodes[callee])
         for caller, via, library in verdict.linked:
@@ -127,7 +150,7 @@ class Placements:
                 nodes[caller].link(self.placed(known, via, {}))
         return nodes[0]
 
-    def _served(self, image: Any, record: Any, visit: Any, instance: Instance | None, disp: Any) -> Placement:
+    def _served(self, image: Any, record: Any, visit: Any) -> Placement:
         reads: list[LiveRead | OverloadRead] = []
         for edge, value in visit.values:
             own = edge.where == "own"
@@ -144,7 +167,5 @@ class Placements:
             func=visit.func,
             reads=reads,
             resolved=frozenset(names[n] for n in record.resolved),
-            instance=instance,
-            dispatcher=None if disp is None else weakref.ref(disp),
             keep=(image, visit.func),
         )

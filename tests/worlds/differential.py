@@ -132,7 +132,7 @@ class Run:
         """
         for part in step.parts:
             self.notebook.apply(part)
-        if len(step.parts) != 1:
+        if len(step.parts) != 1 or mine.error is not None:  # what fails to compile is tried again
             return []
         needless = []
         fresh = set()
