@@ -3,8 +3,9 @@
 Record      :func:`trace`, :func:`precompile`, :func:`compile_workload`, :func:`setup_workload`
 Build       :func:`save`
 Load        :func:`load`
-Look        :func:`status`, :func:`traces`, :func:`last_trace`, :func:`misses`
+Look        :func:`explain`, :func:`status`, :func:`traces`, :func:`last_trace`, :func:`misses`
 Frames      :func:`roots`, :func:`stragglers`, :func:`diff`, :func:`invalidations`
+Guard       :func:`forbid_compilation`
 Switch      :func:`activate`, :func:`deactivate`, :func:`is_active`
 """
 
@@ -18,8 +19,10 @@ TYPE_CHECKING = False  # not from typing, whose import would be most of what AOT
 if TYPE_CHECKING:
     from typing import Any
 
+    from aotnb.guards import forbid_compilation
     from aotnb.replay import precompile
     from aotnb.reports.asked import diff, invalidations, roots, stragglers
+    from aotnb.reports.question import explain
     from aotnb.session import (
         activate,
         check,
@@ -43,6 +46,8 @@ __all__ = [
     "compile_workload",
     "deactivate",
     "diff",
+    "explain",
+    "forbid_compilation",
     "invalidations",
     "is_active",
     "last_trace",
@@ -62,6 +67,8 @@ __all__ = [
 
 _HOMES = {
     "aotnb.reports.asked": ("diff", "invalidations", "roots", "stragglers"),
+    "aotnb.reports.question": ("explain",),
+    "aotnb.guards": ("forbid_compilation",),
     "aotnb.replay": ("precompile",),
     "aotnb.workload": ("compile_workload", "setup_workload"),
 }

@@ -14,6 +14,10 @@ class UnsupportedNumba(AotError):
     """The installed Numba or llvmlite lacks something that the bridge relies on."""
 
 
+class ConfigError(AotError):
+    """A setting of pyproject.toml, ``%config`` or the environment is unknown or has a value that it cannot have."""
+
+
 class TraceError(AotError):
     """A trace was used in a way that cannot work (nested, empty, closed)."""
 
@@ -39,6 +43,23 @@ class ImageRejected(AotError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class CompilationForbidden(AotError):
+    """Numba was about to compile inside ``aotnb.forbid_compilation()``; nothing was compiled.
+
+    Attributes
+    ----------
+    function, module, arguments : str
+        What would have been compiled, and for which argument types.
+    reason, detail : str
+        Why no image served it: a reason code, and the sentence of this case.
+    """
+
+    def __init__(self, message: str, *, function: str, module: str, arguments: str, reason: str, detail: str) -> None:
+        super().__init__(message)
+        self.function, self.module, self.arguments = function, module, arguments
+        self.reason, self.detail = reason, detail
 
 
 class NotRelocatable(AotError):

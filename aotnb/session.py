@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aotnb import workload
+from aotnb import log, settings, workload
 from aotnb.bridge import compat, hooks
 from aotnb.building.pipeline import build
 from aotnb.building.plan import Planner, first_problems
 from aotnb.building.roots import SessionRoots, roots_growth, specializations
 from aotnb.core.records import Compilation, Dropped, Invalidation, LoadReport, Miss, SaveReport, Served, Specialization, Status
 from aotnb.core.roots import RootsRegistry
+from aotnb.core.text import type_text
 from aotnb.errors import AotError, TraceError, VerifyMismatch
 from aotnb.image.contents import specialization
 from aotnb.image.model import CodeInstance
@@ -40,7 +41,7 @@ class _Session:
         self.resolver.is_nested = self.recorder.is_compiling
         self.resolver.reads_hold = self._reads_hold
         self.worlds = Worlds(self.recorder, self._image_holds)
-        if os.environ.get("AOTNB_WORLDS", "1") != "0":
+        if settings.get("check"):
             self.recorder.find_again = self.worlds.find_again
         self.verified = 0
         if os.environ.get("AOTNB_VERIFY", "0") not in ("", "0"):
@@ -128,6 +129,7 @@ def activate() -> None:
     with _lock:
         if not hooks.installed():
             compat.check()
+            log.set_up(settings.get("log"))
             if _session is None:
                 _session = _Session()
                 workload.begin_setup, workload.end_setup = _session.begin_setup, _session.end_setup
@@ -142,6 +144,12 @@ def deactivate() -> None:
                 _session.open_trace.stop()
             _session.recorder.flush_pending()
             hooks.uninstall()
+            log.set_up("")
+
+
+def set_up_log() -> None:
+    """Write the log as the settings now say."""
+    log.set_up(settings.get("log"))
 
 
 def is_active() -> bool:
@@ -289,7 +297,7 @@ def last_trace() -> Trace | None:
 
 
 def save(
-    path: str | Path,
+    path: str | Path | None = None,
     trace: Trace | None = None,
     *,
     link: str = "auto",
@@ -301,7 +309,7 @@ def save(
     Parameters
     ----------
     path
-        The image file; replaced atomically if it exists, left alone on error.
+        The image file; replaced atomically if it exists, left alone on error. None is the one that the settings name.
     trace
         What to save; None means everything recorded in this process.
     link
@@ -319,17 +327,29 @@ def save(
         If *append* finds an image that is damaged, not trusted, or made for another environment.
     """
     session = _active()
+    path = _image(path)
+    if link == "auto" and not os.environ.get("AOTNB_LINK"):
+        link = settings.get("link")
     instances = session.recorder.instances if trace is None else trace.instances
     keep = [ImageReader(path)] if append and Path(path).exists() else []
     for image in keep:
         check_fit(image)
     report = build(session.recorder, instances, Path(path), link=link, progress=progress, keep=keep)
     session.dropped = report.dropped
+    log.logger.info("saved %s: %d entries, %d left out, %.2f s", path, report.entries, len(report.dropped), report.seconds)
     return report
 
 
-def load(path: str | Path) -> LoadReport:
-    """Map the image at *path*; from now on its code is used instead of the JIT wherever it is still valid.
+def _image(path: str | Path | None) -> Path:
+    """Return the image that is meant."""
+    named = path or settings.get("image")
+    if not named:
+        raise AotError("no image is named; give a file, or set image in %config AotMagics or in [tool.aotnb] of pyproject.toml")
+    return Path(named)
+
+
+def load(path: str | Path | None = None) -> LoadReport:
+    """Map the image at *path*, or the one of the settings: its code is used instead of the JIT wherever it is still valid.
 
     Raises
     ------
@@ -337,7 +357,8 @@ def load(path: str | Path) -> LoadReport:
         If the file is missing, damaged, not trusted, or made for another environment. Nothing is mapped then.
     """
     session = _active()
-    report = session.resolver.load(Path(path))
+    report = session.resolver.load(_image(path))
+    log.logger.info("loaded %s: %d entries, %.1f ms", report.path, report.entries, report.milliseconds)
     return report
 
 
@@ -405,6 +426,46 @@ def roots() -> SessionRoots:
 def dropped() -> tuple[Dropped, ...]:
     """Return what the last save left out."""
     return _session.dropped if _session is not None else ()
+
+
+def before_compile(refuse: Callable[[str, Any, tuple[Any, ...]], None] | None) -> None:
+    """Have *refuse* called with kind, function and argument types before each compilation; what it raises stops it."""
+    _active().recorder.before_compile = refuse
+
+
+def is_verifying_hit() -> bool:
+    """Return whether the compiler runs only to check what an image, or code compiled before, would have given."""
+    if _session is None or not _session.resolver.verifying:
+        return False
+    return _session.recorder.is_compiling() or _session.resolver.expected is not None or _session.worlds.expected is not None
+
+
+def why_compiled(module: str, function: str, arguments: str) -> tuple[str, str]:
+    """Return the reason code and the sentence for the compilation that is about to start."""
+    if _session is None or not _session.resolver.images:
+        return "not_traced", "no image is loaded"
+    miss = _session.resolver.last_miss
+    if miss is not None and (miss.module, miss.function, miss.signature) == (module, function, arguments):
+        return miss.reason, miss.detail
+    return "not_traced", f"{function} is compiled for the compiler itself, as a part of other code"
+
+
+def peek(disp: Any, args: tuple[Any, ...]) -> tuple[LoadedImage | None, Any, tuple[str, ...]]:
+    """Return the image and the stored instance that would answer a call with these types now, or why there is none.
+
+    The reason is (code, sentence) or (code, sentence, nearest signature, difference). Nothing is compiled or installed.
+    """
+    resolver = _active().resolver
+    if not resolver.images:
+        return None, None, ("not_traced", "no image is loaded")
+    return resolver.peek("function", disp, args)
+
+
+def stored_arguments(disp: Any) -> list[tuple[str, list[str]]]:
+    """Return signature and argument types of what the loaded images hold of this function; the image asked first at the start."""
+    if _session is None:
+        return []
+    return [(text, [type_text(tree) for tree in trees]) for text, trees in _session.resolver.stored_arguments(disp)]
 
 
 def misses() -> tuple[Miss, ...]:

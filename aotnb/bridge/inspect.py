@@ -413,3 +413,28 @@ def method_object(value: Any) -> Any:
     """Return the dispatcher behind a jitted function, or behind the kernel of a ufunc."""
     builder = getattr(value, "gufunc_builder", None)
     return builder.nb_func if builder is not None else live_dispatcher(value)
+
+
+def call_types(disp: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return name, type and value of each argument as a call from Python has them; raise TypeError for one that does not fit."""
+    signature = disp._compiler.pysig
+    bound = signature.bind(*args, **kwargs).arguments
+    found = []
+    for name, parameter in signature.parameters.items():
+        value = bound.get(name, () if parameter.kind is parameter.VAR_POSITIONAL else parameter.default)
+        omitted = name not in bound and parameter.kind is not parameter.VAR_POSITIONAL
+        found.append((name, types.Omitted(value) if omitted else disp.typeof_pyval(value), value))
+    return found
+
+
+def literal(value: Any, typ: Any) -> Any:
+    """Return the literal type of a value, as Numba takes it where code asks for literals; *typ* where it has none."""
+    try:
+        return types.literal(value)
+    except errors.LiteralTypingError:
+        return typ
+
+
+def may_compile(disp: Any) -> bool:
+    """Return whether a call with new argument types would be compiled; not so after explicit signatures."""
+    return bool(disp._can_compile)

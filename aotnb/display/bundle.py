@@ -14,6 +14,7 @@ from aotnb.reports import changes, tables
 from aotnb.reports.differences import Side, diff_table
 from aotnb.reports.explain import cure, sentence
 from aotnb.reports.frames import frame
+from aotnb.reports.question import Explanation, arguments_table
 from aotnb.reports.stragglers import stragglers_table
 from aotnb.reports.tables import Table, TraceLike
 
@@ -36,7 +37,7 @@ class Report:
     """
 
     def __init__(
-        self, record: Any, lines: list[str], table: Callable[[], Table], shown: Callable[[Table], Table] | None = None
+        self, record: Any, lines: list[str], table: Callable[[], Table], shown: Callable[[Table], Table | None] | None = None
     ) -> None:
         self.record = record
         self._lines = lines
@@ -197,6 +198,11 @@ def stragglers_report(rows: list[Straggler]) -> Report:
     lines += _reason_lines(Counter(row.reason for row in rows))
     wanted = ("what", "function", "module", "signature", "reason", "difference", "seconds")
     return Report(rows, lines, lambda: stragglers_table(rows), lambda shown: _select(shown, wanted))
+
+
+def explanation_report(found: Explanation) -> Report:
+    """Return why a call would be served or compiled, and its arguments beside those of the nearest entry."""
+    return Report(found, found.lines, lambda: arguments_table(found), lambda table: None if found.served else table)
 
 
 def _reason_lines(reasons: Counter[str] | Counter[str | None]) -> Iterable[str]:

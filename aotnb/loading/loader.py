@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,8 @@ from aotnb.loading.validate import Validator, Verdict
 
 _PLACEHOLDER = object()  # for constants that stand in the code without being read
 _HELPER_SLOT = stub_slot("")
+
+_log = logging.getLogger("aotnb")
 
 
 class LoadedImage:
@@ -269,6 +272,7 @@ class Resolver:
         self.images: list[LoadedImage] = []
         self.served: list[Served] = []
         self.misses: list[Miss] = []
+        self.last_miss: Miss | None = None  # nested ones, too
         self.is_nested: Callable[[], bool] = lambda: False
         self.reads_hold: Callable[[Any, CodeInstance], bool] = lambda library, instance: False
         self.verifying = False  # AOTNB_VERIFY: find the stored code, let the compiler run all the same, compare
@@ -289,52 +293,87 @@ class Resolver:
 
     def answer(self, kind: str, disp: Any, args: tuple[Any, ...], return_type: Any, flags: Any) -> Any:
         """Return a compile result of an image for this question, or None; may raise what Numba would have raised."""
-        name = f"{disp.py_func.__module__ or ''}:{disp.py_func.__qualname__}"
         if not self.is_nested():
             self.expected = None
+        self.last_miss = None
         if not self.images:
             return None
         started = time.perf_counter()
+        use = self._stored if self.verifying else self._install
+        image, found, nearest = self._look(kind, disp, args, return_type, flags, use)
+        if image is None:
+            self._note_miss(disp, args, nearest)
+            return None
+        if self.verifying:
+            self._expect(found, disp, args, image.reader.image_id)
+            return None
+        seconds = time.perf_counter() - started
+        self._note_served(disp, args, image.reader.image_id, seconds * 1000)
+        if isinstance(found, frozenset):
+            raise numba_facts.force_literal(found, disp)
+        return found
+
+    def peek(self, kind: str, disp: Any, args: tuple[Any, ...]) -> tuple[LoadedImage | None, Any, tuple[str, ...]]:
+        """Return the image and the stored instance that would answer this question of Python's now, or what is nearest.
+
+        Nothing is installed, noted or compiled.
+        """
+        return self._look(kind, disp, args, None, None, self._stored)
+
+    def _look(
+        self, kind: str, disp: Any, args: tuple[Any, ...], return_type: Any, flags: Any, use: Callable[..., Any]
+    ) -> tuple[LoadedImage | None, Any, tuple[str, ...]]:
+        """Ask the images in turn; give the first valid entry to *use*, or say why there is none."""
+        name = f"{disp.py_func.__module__ or ''}:{disp.py_func.__qualname__}"
         nearest: tuple[str, ...] = ("not_traced", f"{disp.py_func.__qualname__} is not in the image")
         for image in reversed(self.images):
             if name not in image.reader.index["methods"]:
                 nearest = _nearer(nearest, _left_out(image.reader, disp) or nearest)
                 continue
             try:
-                number, verdict, found = self._find(image, kind, disp, args, return_type, flags, name)
-                if number is None:
-                    nearest = _nearer(nearest, found)
-                    continue
-                if self.verifying:
-                    self._expect(image.reader.instance(number), disp, args, image.reader.image_id)
-                    return None
-                served = self._install(image, number, verdict, disp, args)
+                number, verdict, why = self._find(image, kind, disp, args, return_type, flags, name)
+                if number is not None:
+                    return image, use(image, number, verdict, disp, args), ("", "")
+                nearest = _nearer(nearest, why)
             except (NotRelocatable, LookupError) as error:
                 nearest = ("not_relocatable", str(error))
-                continue
             except ImageRejected as error:  # this entry refers to something that the image does not hold
                 nearest = (error.reason, str(error))
-                continue
-            seconds = time.perf_counter() - started
-            self._note(Served, disp, args, image.reader.image_id, seconds * 1000)
-            if isinstance(served, frozenset):
-                raise numba_facts.force_literal(served, disp)
-            return served
+        return None, None, nearest
+
+    def stored_arguments(self, disp: Any) -> list[tuple[str, list[Any]]]:
+        """Return signature and type trees of what the images hold of this method's present definition, and of earlier ones."""
+        name = f"{disp.py_func.__module__ or ''}:{disp.py_func.__qualname__}"
+        found = []
+        for image in reversed(self.images):
+            for number in image.reader.index["methods"].get(name, ()):
+                instance = image.reader.instance(number)
+                found.append((instance.signature, [image.reader.root(instance, arg) for arg in instance.args]))
+        return found
+
+    @staticmethod
+    def _stored(image: LoadedImage, number: int, *_: Any) -> CodeInstance:
+        return image.reader.instance(number)
+
+    def _note_miss(self, disp: Any, args: tuple[Any, ...], nearest: tuple[str, ...]) -> None:
+        signature = f"({', '.join(str(arg) for arg in args)})"
+        miss = self.last_miss = Miss(disp.py_func.__qualname__, disp.py_func.__module__ or "", signature, *nearest)
         if not self.is_nested():
-            self._note(Miss, disp, args, *nearest)
-        return None
+            self.misses.append(miss)
+            _log.info("miss %s.%s%s: %s: %s", miss.module, miss.function, miss.signature, miss.reason, miss.detail)
 
     def _expect(self, instance: CodeInstance, disp: Any, args: tuple[Any, ...], image_id: str) -> None:
         if not self.is_nested():
             self.expected = instance
-            self._note(Served, disp, args, image_id, 0.0)
+            self._note_served(disp, args, image_id, 0.0)
 
-    def _note(self, record: Any, disp: Any, args: tuple[Any, ...], *rest: Any) -> None:
-        if record is Served and self.is_nested():
+    def _note_served(self, disp: Any, args: tuple[Any, ...], image_id: str, milliseconds: float) -> None:
+        if self.is_nested():
             return
         signature = f"({', '.join(str(arg) for arg in args)})"
-        item = record(disp.py_func.__qualname__, disp.py_func.__module__ or "", signature, *rest)
-        (self.served if record is Served else self.misses).append(item)
+        item = Served(disp.py_func.__qualname__, disp.py_func.__module__ or "", signature, image_id, milliseconds)
+        self.served.append(item)
+        _log.debug("hit %s.%s%s from %s", item.module, item.function, signature, item.image_id)
 
     def _find(
         self, image: LoadedImage, kind: str, disp: Any, args: Any, return_type: Any, flags: Any, name: str

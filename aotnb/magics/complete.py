@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from aotnb import session
+from aotnb.bridge import inspect as numba_facts
 from aotnb.building.link import LINKERS
 from aotnb.magics.magics import AotMagics
 
@@ -15,8 +17,15 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _HOOK = "complete_command"
-_FILE, _TRACE, _FUNCTION, _SIDE = "file", "trace", "function", "side"
-_TAKES = {"aot_save": _FILE, "aot_load": _FILE, "aot_diff": _SIDE, "aot_report": _TRACE, "aot_roots": _FUNCTION}
+_FILE, _TRACE, _FUNCTION, _SIDE, _NAME = "file", "trace", "function", "side", "name"
+_TAKES = {
+    "aot_save": _FILE,
+    "aot_load": _FILE,
+    "aot_diff": _SIDE,
+    "aot_report": _TRACE,
+    "aot_roots": _FUNCTION,
+    "aot_explain": _NAME,
+}
 
 
 class Completer:
@@ -93,12 +102,24 @@ def functions(_: str) -> list[str]:
     return sorted({instance.qualname for instance in session.recorded()})
 
 
+def jitted(_: str) -> list[str]:
+    """Return the names of the jitted functions of the notebook."""
+    names = vars(sys.modules["__main__"])
+    return [f"{name}(" for name, value in names.items() if numba_facts.live_dispatcher(value) is not None]
+
+
 def sides(symbol: str) -> list[str]:
     """Return what a comparison takes."""
     return [*traces(symbol), *files(symbol)]
 
 
-_SOURCES: dict[str, Callable[[str], Iterable[str]]] = {_FILE: files, _TRACE: traces, _FUNCTION: functions, _SIDE: sides}
+_SOURCES: dict[str, Callable[[str], Iterable[str]]] = {
+    _FILE: files,
+    _TRACE: traces,
+    _FUNCTION: functions,
+    _SIDE: sides,
+    _NAME: jitted,
+}
 _AFTER_OPTION: dict[str, Callable[[str], Iterable[str]]] = {
     "--trace": traces,
     "--link": lambda _: ["auto", *LINKERS],

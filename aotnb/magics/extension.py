@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 
-from aotnb import session
+from aotnb import session, settings
 from aotnb.errors import AotError
 from aotnb.magics.cells import TracedCells
 from aotnb.magics.complete import Completer
@@ -35,6 +35,7 @@ def load(shell: InteractiveShell) -> None:
     completer = Completer(shell)
     watcher = Watcher(shell)
     shell.register_magics(AotMagics(shell, cells=cells, completer=completer, watcher=watcher, deactivate=not was_active))
+    session.set_up_log()
     cells.install()
     completer.install()
     watcher.install()
@@ -53,5 +54,8 @@ def unload(shell: InteractiveShell) -> None:
     magics.cells.uninstall()
     magics.completer.uninstall()
     magics.watcher.uninstall()
+    settings.forget()
     if magics.deactivate:
         session.deactivate()
+    else:
+        session.set_up_log()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import os
 import sys
@@ -12,13 +13,15 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from IPython.display import display
+from traitlets import Bool, Enum, TraitError, Unicode, observe, validate
 
-from aotnb import session
+from aotnb import session, settings
 from aotnb.building.link import LINKERS
 from aotnb.display import bundle
 from aotnb.display.progress import Display, Silent, Watched, for_stream
 from aotnb.errors import AotError
-from aotnb.reports import asked, merges, roots, stragglers
+from aotnb.log import LEVELS
+from aotnb.reports import asked, merges, question, roots, stragglers
 from aotnb.reports.changes import Invalidations
 
 if TYPE_CHECKING:
@@ -57,12 +60,37 @@ def one_sentence(magic: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
-quiet = argument("-q", "--quiet", action="store_true", help="Show nothing on success.")
+_QUIET = argument("-q", "--quiet", action="store_true", help="Show nothing on success.")
 
 
 @magics_class
 class AotMagics(Magics):
     """Trace cells, save what Numba compiled as a native image, load it in a later kernel."""
+
+    image = Unicode(settings.SETTINGS["image"].default, help=settings.SETTINGS["image"].what).tag(config=True)
+    link = Enum(("auto", *LINKERS), settings.SETTINGS["link"].default, help=settings.SETTINGS["link"].what).tag(config=True)
+    check = Bool(settings.SETTINGS["check"].default, help=settings.SETTINGS["check"].what).tag(config=True)
+    quiet = Bool(settings.SETTINGS["quiet"].default, help=settings.SETTINGS["quiet"].what).tag(config=True)
+    log = Unicode(settings.SETTINGS["log"].default, help=settings.SETTINGS["log"].what).tag(config=True)
+
+    @observe(*settings.SETTINGS)
+    def _configured(self, change: Any) -> None:
+        """Take over what ``%config AotMagics`` or a profile sets; before the extension is installed it is only noted."""
+        settings.configure(change["name"], change["new"])
+        watcher: Watcher | None = getattr(self, "watcher", None)
+        if watcher is None:
+            return
+        if change["name"] == "log":
+            session.set_up_log()
+        elif change["name"] == "check":
+            watcher.install() if settings.get("check") else watcher.uninstall()
+
+    @validate("log")
+    def _known_level(self, proposal: Any) -> Any:
+        level = proposal["value"].partition(":")[0]
+        if level and level.lower() not in LEVELS:
+            raise TraitError(f"the log level {level!r} is unknown; it is one of {', '.join(LEVELS)}, or LEVEL:FILE")
+        return proposal["value"]
 
     def __init__(
         self, shell: InteractiveShell, *, cells: TracedCells, completer: Completer, watcher: Watcher, deactivate: bool
@@ -75,7 +103,7 @@ class AotMagics(Magics):
 
     @magic_arguments()
     @argument("name", nargs="?", metavar="NAME", help="Name of the trace, for %%aot_save --trace and %%aot_diff.")
-    @quiet
+    @_QUIET
     @no_var_expand
     @line_cell_magic
     @one_sentence
@@ -88,8 +116,8 @@ class AotMagics(Magics):
         __tracebackhide__ = True
         args = _parse(self.aot_trace, line)
         if cell is None:
-            return self.cells.begin(args.name, quiet=args.quiet)
-        return self.cells.run_stacked(args.name, cell, quiet=args.quiet)
+            return self.cells.begin(args.name, quiet=_quiet(args))
+        return self.cells.run_stacked(args.name, cell, quiet=_quiet(args))
 
     @magic_arguments()
     @argument("name", nargs="?", metavar="NAME", help="The trace; the last one if none is given.")
@@ -101,11 +129,11 @@ class AotMagics(Magics):
         return bundle.trace_report(_trace(_parse(self.aot_report, line).name))
 
     @magic_arguments()
-    @argument("file", metavar="FILE", type=file_name, help="Where to save; an image that is there is replaced.")
+    @argument("file", nargs="?", metavar="FILE", type=file_name, help="Where to save; an image that is there is replaced.")
     @argument("--trace", metavar="NAME", help="Save this trace only, not everything recorded in this kernel.")
     @argument("-a", "--append", action="store_true", help="Keep the entries of an image that is there.")
     @argument("--link", choices=("auto", *LINKERS), default="auto", help="How to link; auto takes the first there is.")
-    @quiet
+    @_QUIET
     @no_var_expand
     @line_magic
     @one_sentence
@@ -113,13 +141,13 @@ class AotMagics(Magics):
         """Compile what was traced into one native image."""
         args = _parse(self.aot_save, line)
         trace = None if args.trace is None else _trace(args.trace)
-        with _progress(self.shell, quiet=args.quiet) as progress:
+        with _progress(self.shell, quiet=_quiet(args)) as progress:
             report = session.save(args.file, trace, link=args.link, append=args.append, progress=progress)
-        return None if args.quiet else bundle.save_report(report)
+        return None if _quiet(args) else bundle.save_report(report)
 
     @magic_arguments()
-    @argument("file", metavar="FILE", type=file_name, help="An image that %%aot_save or aotnb run --record wrote.")
-    @quiet
+    @argument("file", nargs="?", metavar="FILE", type=file_name, help="An image that %%aot_save or aotnb run --record wrote.")
+    @_QUIET
     @no_var_expand
     @line_magic
     @one_sentence
@@ -130,7 +158,7 @@ class AotMagics(Magics):
         """
         args = _parse(self.aot_load, line)
         report = session.load(args.file)
-        return None if args.quiet else bundle.load_report(report)
+        return None if _quiet(args) else bundle.load_report(report)
 
     @magic_arguments()
     @no_var_expand
@@ -185,6 +213,16 @@ class AotMagics(Magics):
         return bundle.invalidations_report(Invalidations(session.invalidations()))
 
     @magic_arguments()
+    @argument("call", nargs="*", metavar="CALL", help="A call of a jitted function, such as f(x, 2).")
+    @no_var_expand
+    @line_magic
+    @one_sentence
+    def aot_explain(self, line: str) -> bundle.Report:
+        """Say whether a call would be served from an image or compiled, and why. Its arguments are evaluated, the call is not."""
+        func, args, kwargs = _call(line, self.shell.user_ns)
+        return bundle.explanation_report(question.explain(func, *args, **kwargs))
+
+    @magic_arguments()
     @argument("a", metavar="A", type=file_name, help="The earlier trace, or an image.")
     @argument("b", metavar="B", type=file_name, help="The later trace, or an image.")
     @no_var_expand
@@ -196,6 +234,10 @@ class AotMagics(Magics):
         return bundle.diff_report(asked.side(args.a), asked.side(args.b))
 
 
+def _quiet(args: Namespace) -> bool:
+    return bool(args.quiet or settings.get("quiet"))
+
+
 def _parse(magic: Any, line: str) -> Namespace:
     """Parse the arguments; an open quote is a mistake like any other."""
     __tracebackhide__ = True
@@ -203,6 +245,24 @@ def _parse(magic: Any, line: str) -> Namespace:
         return parse_argstring(magic, line)
     except ValueError as error:
         raise UsageError(f"{error} in: {line}") from None
+
+
+def _call(line: str, names: dict[str, Any]) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """Return function and arguments of the call that *line* is, without calling."""
+    __tracebackhide__ = True
+    try:
+        call = ast.parse(line.strip(), mode="eval").body
+    except SyntaxError:
+        call = None
+    if not isinstance(call, ast.Call):
+        raise UsageError("%aot_explain takes a call of a jitted function, such as: %aot_explain f(x, 2)")
+    func = eval(compile(ast.Expression(call.func), "<aot_explain>", "eval"), names)
+    call.func = ast.copy_location(ast.Name("__aotnb_collect__", ast.Load()), call.func)
+    args, kwargs = eval(
+        compile(ast.Expression(call), "<aot_explain>", "eval"),
+        {**names, "__aotnb_collect__": lambda *args, **kwargs: (args, kwargs)},
+    )
+    return func, args, kwargs
 
 
 def _trace(name: str | None) -> Trace:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import ast
 import builtins
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from aotnb import session
+from aotnb import session, settings
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -128,8 +127,8 @@ class Watcher:
         self.installed = False
 
     def install(self, *, force: bool = False) -> None:
-        """Begin to look for changes; ``AOTNB_WORLDS=0`` keeps it off unless *force* is given."""
-        if self.installed or (os.environ.get("AOTNB_WORLDS", "1") == "0" and not force):
+        """Begin to look for changes; the setting ``check`` keeps it off unless *force* is given."""
+        if self.installed or not (force or settings.get("check")):
             return
         self.installed = True
         setattr(builtins, CHECK, session.check_statement)

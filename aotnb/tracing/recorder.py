@@ -46,6 +46,8 @@ class Recorder:
         self.before_question: Callable[[], Any] | None = None  # the compiler is about to be asked by Python
         # Python has asked: kind, dispatcher, argument types, explicit return type, what was compiled
         self.after_question: Callable[[str, Any, tuple[Any, ...], Any, list[Instance]], None] | None = None
+        # a compilation is about to start: kind, function, argument types; what it raises stops the compilation
+        self.before_compile: Callable[[str, Any, tuple[Any, ...]], None] | None = None
         self.new_code: list[tuple[Instance, Any]] = []  # code and its dispatcher, since somebody last took this list
         self.failed: weakref.WeakSet[Any] = weakref.WeakSet()  # dispatchers for which a compilation raised
         self.after_compile: Callable[[Instance], None] | None = None  # set under AOTNB_VERIFY
@@ -201,6 +203,8 @@ class Recorder:
         return info
 
     def _compile(self, request: _Request, compile_: Callable[[], Any]) -> Any:
+        if self.before_compile is not None:
+            self.before_compile(request.kind, request.dispatcher.py_func, request.args)
         self._requests.append(request)
         try:
             result = compile_()
@@ -296,6 +300,8 @@ class Recorder:
     def _open(
         self, func: Any, disp: Any, kind: str, args: tuple[Any, ...], return_type: Any, flags: Any, template: Any = None
     ) -> Instance:
+        if self.before_compile is not None:  # what no dispatcher was asked for, too
+            self.before_compile(kind, func, args)
         config, switches = switches_digest()
         instance = Instance(
             index=len(self.instances),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 import weakref
 from collections import deque
@@ -20,6 +21,8 @@ from aotnb.tracing.recorder import Recorder
 from aotnb.worlds.bindings import Binding, Bindings, LiveRead, OverloadRead
 from aotnb.worlds.placements import Placement, Placements, label
 from aotnb.worlds.reuse import Refused, Store, check, find_again
+
+_logger = logging.getLogger("aotnb")
 
 # what a node has read that may be different, and the binding that gave rise to the suspicion
 Suspects = dict[CodeNode, list[tuple[LiveRead | OverloadRead, Binding | None]]]
@@ -250,6 +253,8 @@ class Worlds:
                 text = f"compiling it anew for {args} raised {type(error).__name__}: {error}"
                 rows = [_with_note(row, disp, text) for row in rows]
         self.log += rows
+        for row in rows:
+            _logger.info("invalidated %s.%s%s by %s %s", row.module, row.function, row.signature, row.kind, row.cause)
         return rows
 
     def _forget_choices(self, hit: dict[CodeNode, Cause]) -> None:

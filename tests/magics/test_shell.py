@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
 import itertools
+import logging
+import sys
 from pathlib import Path
 from typing import Any
 
+import numba
 import pytest
 from IPython.core.error import UsageError
 from IPython.utils.capture import capture_output
 
-from aotnb import session
+from aotnb import session, settings
 from aotnb.display.bundle import Report
 from aotnb.magics.cells import transform
 from aotnb.reports.merges import MERGE_COLUMNS
@@ -161,7 +165,7 @@ def test_stragglers_say_what_is_nearest(traced: Any) -> None:
         ("%aot_load missing.aot", "there is no image"),
         ("%aot_load .", "folder"),
         ("%aot_load text.aot", "aotnb image; give"),
-        ("%aot_load", "FILE"),
+        ("%aot_load", "no image is named"),
         ("%aot_load --bogus x.aot", "--bogus"),
         ("%aot_load 'open", "quotation"),
         ("%aot_save no_such_folder/x.aot", "no_such_folder"),
@@ -294,18 +298,30 @@ def test_unload_leaves_nothing(bare_shell: Any) -> None:
             list(bare_shell.input_transformers_cleanup),
             {name: list(functions) for name, functions in bare_shell.events.callbacks.items()},
             set(bare_shell.strdispatchers["complete_command"].strs),
+            list(bare_shell.ast_transformers),
+            {name for name in vars(builtins) if "aotnb" in name},
+            list(logging.getLogger("aotnb").handlers),
+            logging.getLogger("aotnb").level,
+            [getattr(numba.core.dispatcher.Dispatcher, name) for name in ("compile", "enable_caching")],
+            dict(settings._configured),
+            sys.meta_path[:],
         )
+
+    def sizes() -> list[int]:
+        return [len(part) if isinstance(part, list | dict | set) else 0 for part in state()]
 
     before = state()
     run(bare_shell, "%load_ext aotnb")
-    loaded = state()
+    loaded, size = state(), sizes()
     assert session.is_active()
     run(bare_shell, "%load_ext aotnb")
     assert state() == loaded
     with capture_output():
         run(bare_shell, "%reload_ext aotnb")
         run(bare_shell, "%%aot_trace reloaded\n1")
-    assert [len(part) for part in state()] == [len(part) for part in loaded]
+    assert sizes() == size
+    run(bare_shell, "%config AotMagics.log = 'info'")
+    run(bare_shell, "%config AotMagics.check = False")
     run(bare_shell, "%unload_ext aotnb")
     assert state() == before
     assert not session.is_active()
@@ -334,3 +350,74 @@ def test_an_unsupported_numba_is_one_sentence(bare_shell: Any, monkeypatch: pyte
     with pytest.raises(UsageError, match=r"Numba 9\.9"):
         extension.load(bare_shell)
     assert "AotMagics" not in bare_shell.magics_manager.registry
+
+
+def test_explain_evaluates_arguments_only(shell: Any) -> None:
+    number = next(NUMBERS)
+    run(shell, FUNCTIONS.format(number=number))
+    run(shell, "numbers = [1, 2]\ncalls = []\ndef argument(x):\n    calls.append(x)\n    return x")
+    report = run(shell, "%aot_explain double(argument(3))").result
+    assert report.record.state == "to be compiled"
+    assert "no image is loaded" in repr(report) or "not in the image" in repr(report)
+    assert shell.user_ns["calls"] == [3]
+    assert not shell.user_ns["double"].signatures
+    run(shell, "double(3)")
+    assert run(shell, "%aot_explain double(*numbers[:1])").result.record.state == "compiled"
+    assert run(shell, "%aot_explain double(x=1.5)").result.record.nearest == ("int64",)
+    for mistake, words in [
+        ("%aot_explain", "takes a call"),
+        ("%aot_explain double", "takes a call"),
+        ("%aot_explain argument(1)", "not a jitted function"),
+        ("%aot_explain double(1, 2)", "does not take"),
+    ]:
+        with capture_output() as shown:
+            assert not shell.run_cell(mistake).success
+        assert words in shown.stdout + shown.stderr
+        assert "Traceback" not in shown.stdout + shown.stderr
+
+
+def test_settings_have_effect_in_their_order(shell: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    number = next(NUMBERS)
+    run(shell, FUNCTIONS.format(number=number))
+    run(shell, "double(1)")
+    (tmp_path / "pyproject.toml").write_text('[tool.aotnb]\nimage = "project.aot"\nlink = "in-process"\n')
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    report = run(shell, "%aot_save").result.record
+    assert (Path(report.path), report.linker) == (tmp_path / "project.aot", "in-process")
+    run(shell, "%config AotMagics.image = 'configured.aot'")
+    assert Path(run(shell, "%aot_save").result.record.path).name == "configured.aot"
+    monkeypatch.setenv("AOTNB_IMAGE", "environment.aot")
+    assert Path(run(shell, "%aot_save").result.record.path).name == "environment.aot"
+    assert Path(run(shell, "%aot_save named.aot").result.record.path).name == "named.aot"
+    monkeypatch.delenv("AOTNB_IMAGE")
+    assert Path(run(shell, "%aot_load").result.record.path).name == "configured.aot"
+    run(shell, "%config AotMagics.quiet = True")
+    assert run(shell, "%aot_save").result is None
+    run(shell, "%config AotMagics.quiet = False")
+    watcher = shell.magics_manager.registry["AotMagics"].watcher
+    assert watcher.installed
+    run(shell, "%config AotMagics.check = False")
+    assert not watcher.installed
+    run(shell, "%config AotMagics.check = True")
+    assert watcher.installed
+
+
+def test_the_log_tells_of_saves_loads_misses_and_invalidations(shell: Any, tmp_path: Path) -> None:
+    number = next(NUMBERS)
+    run(shell, "%config AotMagics.log = 'debug:log.txt'")
+    run(shell, FUNCTIONS.format(number=number))
+    run(shell, "double(1)\n%aot_save log.aot")
+    run(shell, "%aot_load log.aot")
+    run(shell, FUNCTIONS.format(number=number))
+    run(shell, "double(1.5)")
+    run(shell, f"def helper(x):\n    return x + {number} + 1")
+    run(shell, "helper = numba.njit(helper)")
+    text = (tmp_path / "log.txt").read_text()
+    for words in ("INFO saved", "INFO loaded", "INFO miss __main__.double", "not_traced", "INFO invalidated __main__.double"):
+        assert words in text, text
+    with capture_output() as shown:
+        assert not shell.run_cell("%config AotMagics.log = 'loud'").success or "loud" in shown.stdout + shown.stderr
+    run(shell, "%config AotMagics.log = ''")
+    run(shell, "double(2.5)")
+    assert (tmp_path / "log.txt").read_text() == text

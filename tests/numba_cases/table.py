@@ -139,6 +139,12 @@ def row(case: Path) -> tuple[str, str, str, str, str]:
     return case.stem, what, numba_verdict(found[0]), *aotnb_verdict(found[1])
 
 
+def _cell(text: str) -> str:
+    """Return a text for a cell of the table, the same in every run: one line, and no path of a temporary folder."""
+    folder = re.escape(tempfile.gettempdir())
+    return re.sub(rf"{folder}/case\w{{8}}/", "", " ".join(text.split())).replace("|", "/")
+
+
 def main() -> int:
     """Print the table as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -150,7 +156,7 @@ def main() -> int:
     for case in CASES:
         if args.cases and not case.stem.startswith(tuple(args.cases)):
             continue
-        lines.append("| " + " | ".join(cell.replace("|", "/") for cell in row(case)) + " |")
+        lines.append("| " + " | ".join(_cell(text) for text in row(case)) + " |")
         print(lines[-1], flush=True)
     if args.write:
         args.write.write_text(INTRODUCTION + "\n".join(lines) + "\n")

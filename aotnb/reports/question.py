@@ -1,0 +1,166 @@
+"""Would this call be served, or compiled? Answered in nearest-seen form, without running or compiling it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aotnb import session
+from aotnb.bridge import inspect as numba_facts
+from aotnb.bridge.typecodec import encode_type
+from aotnb.core.text import type_text
+from aotnb.errors import AotError, NotRelocatable
+from aotnb.reports.explain import cure, sentence
+from aotnb.reports.frames import frame
+from aotnb.reports.tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("argument", "given", "nearest", "same")
+
+_STATES = {
+    "served": "was served from {image} in this process",
+    "to be served": "will be served from {image}",
+    "compiled": "is compiled already in this process",
+    "converted": "has explicit signatures and is compiled for no others; Numba converts the arguments or refuses them",
+    "to be compiled": "will be compiled",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a call would meet, and the nearest that is there.
+
+    Attributes
+    ----------
+    state : str
+        "served" or "compiled" (in this process, before), "to be served", "to be compiled", or "converted" (the function has
+        explicit signatures, none of them for these types).
+    reason, detail, difference, cure : str
+        Where it is to be compiled: reason code, the sentence of this case, in what the nearest stored entry differs, what to do.
+    arguments : tuple of (name, type)
+        Of this call, as texts.
+    nearest : tuple of str
+        The argument types of the nearest entry of the images, or else of what this process has compiled; empty if none.
+    nearest_in : str
+        "image", "process" or "".
+    """
+
+    function: str
+    module: str
+    arguments: tuple[tuple[str, str], ...]
+    state: str
+    image: str = ""
+    reason: str = ""
+    detail: str = ""
+    difference: str = ""
+    cure: str = ""
+    nearest: tuple[str, ...] = ()
+    nearest_in: str = ""
+
+    @property
+    def served(self) -> bool:
+        """Whether the call runs without a compilation."""
+        return self.state in ("served", "compiled", "to be served")
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row per argument: its name, the type given, the type in the nearest entry, whether they are the same."""
+        return frame(arguments_table(self))
+
+    @property
+    def lines(self) -> list[str]:
+        """The explanation as text."""
+        call = f"{self.module}.{self.function}({', '.join(typ for _, typ in self.arguments)})"
+        lines = [f"{call} {_STATES[self.state].format(image=self.image)}"]
+        if self.reason:
+            lines.append(f"{self.reason}: {sentence(self.reason, self.detail)}")
+        if self.nearest and not self.served:
+            where = "the image" if self.nearest_in == "image" else "this process, compiled before"
+            lines.append(f"nearest in {where}: ({', '.join(self.nearest)})")
+        if self.difference and self.difference not in self.detail:
+            lines.append(f"difference: {self.difference}")
+        if self.cure:
+            lines.append(self.cure)
+        return lines
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def explain(func: Any, /, *args: Any, **kwargs: Any) -> Explanation:
+    """Say whether the call ``func(*args, **kwargs)`` would be served or compiled, and why; it is neither run nor compiled.
+
+    Raises
+    ------
+    AotError
+        If *func* is not a jitted function, or does not take these arguments.
+    """
+    disp = numba_facts.live_dispatcher(func)
+    if disp is None:
+        name = getattr(func, "__qualname__", None) or repr(func)
+        raise AotError(f"{name} is not a jitted function; give one, such as the function of @numba.njit that it calls")
+    name, module = disp.py_func.__qualname__, disp.py_func.__module__ or ""
+    try:
+        given = numba_facts.call_types(disp, args, kwargs)
+    except TypeError as error:
+        raise AotError(f"{name} does not take these arguments: {error}") from None
+    types = tuple(typ for _, typ, _ in given)
+    arguments = tuple((parameter, _text(typ)) for parameter, typ, _ in given)
+    known = disp.overloads.get(types)
+    if known is not None:
+        entry = numba_facts.image_entry(known.library)
+        image = "" if entry is None else entry[0].report.path
+        return Explanation(name, module, arguments, "served" if image else "compiled", image)
+    nearest, where = _nearest(disp, [text for _, text in arguments])
+    if not numba_facts.may_compile(disp):
+        return Explanation(name, module, arguments, "converted", nearest=nearest, nearest_in=where)
+    image, why = _ask(disp, given)
+    if image is not None:
+        return Explanation(name, module, arguments, "to be served", image)
+    difference = why[3] if len(why) > 3 else ""
+    remedy = cure(why[0], why[1])
+    return Explanation(name, module, arguments, "to be compiled", "", why[0], why[1], difference, remedy, nearest, where)
+
+
+def _ask(disp: Any, given: list[tuple[str, Any, Any]]) -> tuple[str | None, tuple[str, ...]]:
+    """Return the file that would serve the call, or why none would; follow an image that asks for literals, as Numba does."""
+    types = tuple(typ for _, typ, _ in given)
+    image, instance, why = session.peek(disp, types)
+    if image is not None and instance.literals is not None:
+        asked = set(instance.literals)
+        types = tuple(numba_facts.literal(value, typ) if i in asked else typ for i, (_, typ, value) in enumerate(given))
+        if types in disp.overloads:
+            return image.report.path, ()
+        image, instance, why = session.peek(disp, types)
+    return (None, why) if image is None else (image.report.path, ())
+
+
+def _nearest(disp: Any, given: list[str]) -> tuple[tuple[str, ...], str]:
+    """Return the argument types, as texts, of the stored or the compiled entry that differs in the fewest arguments."""
+    stored: list[Sequence[str]] = [types for _, types in session.stored_arguments(disp)]
+    compiled: list[Sequence[str]] = [[_text(typ) for typ in types] for types in disp.overloads]
+    for where, entries in (("image", stored), ("process", compiled)):
+        if entries:
+            return tuple(min(entries, key=lambda entry: _distance(entry, given))), where
+    return (), ""
+
+
+def _distance(a: Sequence[str], b: Sequence[str]) -> int:
+    return 100 * abs(len(a) - len(b)) + sum(x != y for x, y in zip(a, b, strict=False))
+
+
+def _text(typ: Any) -> str:
+    try:
+        return type_text(encode_type(typ))
+    except NotRelocatable:
+        return str(typ)
+
+
+def arguments_table(found: Explanation) -> Table:
+    """Return one row per argument: name, type given, type in the nearest entry, and whether they are the same."""
+    nearest = found.nearest if len(found.nearest) == len(found.arguments) else ("",) * len(found.arguments)
+    rows = [(name, text, near, text == near) for (name, text), near in zip(found.arguments, nearest, strict=True)]
+    return Table(COLUMNS, rows)
