@@ -5,6 +5,7 @@ All state hangs on the shell's own registry, so ``%reload_ext`` (unload, reload 
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
@@ -31,10 +32,12 @@ def load(shell: InteractiveShell) -> None:
         session.activate()
     except AotError as error:
         raise UsageError(str(error)) from None
+    profile = copy.deepcopy(dict.get(shell.config, _NAME))  # before %config writes into it
     cells = TracedCells(shell)
     completer = Completer(shell)
     watcher = Watcher(shell)
-    shell.register_magics(AotMagics(shell, cells=cells, completer=completer, watcher=watcher, deactivate=not was_active))
+    magics = AotMagics(shell, cells=cells, completer=completer, watcher=watcher, deactivate=not was_active, profile=profile)
+    shell.register_magics(magics)
     session.set_up_log()
     cells.install()
     completer.install()
@@ -55,6 +58,9 @@ def unload(shell: InteractiveShell) -> None:
     magics.completer.uninstall()
     magics.watcher.uninstall()
     settings.forget()
+    shell.config.pop(_NAME, None)
+    if magics.profile is not None:
+        shell.config[_NAME] = magics.profile
     if magics.deactivate:
         session.deactivate()
     else:

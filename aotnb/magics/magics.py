@@ -93,13 +93,21 @@ class AotMagics(Magics):
         return proposal["value"]
 
     def __init__(
-        self, shell: InteractiveShell, *, cells: TracedCells, completer: Completer, watcher: Watcher, deactivate: bool
+        self,
+        shell: InteractiveShell,
+        *,
+        cells: TracedCells,
+        completer: Completer,
+        watcher: Watcher,
+        deactivate: bool,
+        profile: Any,
     ) -> None:
         super().__init__(shell)
         self.cells = cells
         self.completer = completer
         self.watcher = watcher
         self.deactivate = deactivate
+        self.profile = profile  # what the shell's configuration had for these magics before
 
     @magic_arguments()
     @argument("name", nargs="?", metavar="NAME", help="Name of the trace, for %%aot_save --trace and %%aot_diff.")

@@ -140,11 +140,11 @@ def _ask(disp: Any, given: list[tuple[str, Any, Any]]) -> tuple[str | None, tupl
 
 def _nearest(disp: Any, given: list[str]) -> tuple[tuple[str, ...], str]:
     """Return the argument types, as texts, of the stored or the compiled entry that differs in the fewest arguments."""
-    stored: list[Sequence[str]] = [types for _, types in session.stored_arguments(disp)]
-    compiled: list[Sequence[str]] = [[_text(typ) for typ in types] for types in disp.overloads]
+    stored = [tuple(types) for _, types in session.stored_arguments(disp)]
+    compiled = [tuple(_text(typ) for typ in types) for types in disp.overloads]
     for where, entries in (("image", stored), ("process", compiled)):
         if entries:
-            return tuple(min(entries, key=lambda entry: _distance(entry, given))), where
+            return min(entries, key=lambda entry: _distance(entry, given)), where
     return (), ""
 
 
