@@ -39,10 +39,9 @@ class UnitSource:
 
 @dataclass(slots=True)
 class UnitObject:
-    """Object code of a unit, its optimised IR for those who inline it, and the names that it leaves open."""
+    """Object code of a unit, and its optimised IR for those who inline it."""
 
     data: bytes
-    undefined: frozenset[str]
     exported: frozenset[str] = frozenset()
     bitcode: bytes = b""
 
@@ -82,15 +81,8 @@ def compile_unit(unit: UnitSource, runtime: str, cpu: str, features: str) -> Uni
     library._optimize_final_module()
     module = library._final_module
     module.verify()
-    undefined = {item.name for item in (*module.functions, *module.global_variables) if _is_open(item)}
     bitcode = module.as_bitcode()
-    return UnitObject(library._codegen._tm.emit_object(module), frozenset(undefined), unit.exported, bitcode)
-
-
-def _is_open(item: Any) -> bool:
-    if item.name.startswith("llvm."):
-        return False
-    return bool(item.is_declaration or item.linkage == ll.Linkage.available_externally)
+    return UnitObject(library._codegen._tm.emit_object(module), unit.exported, bitcode)
 
 
 def _link(library: Any, texts: Iterable[str]) -> set[str]:
@@ -150,6 +142,15 @@ def forwarding_stub(declaration: str) -> str:
     else:
         lines += [f"  %result = tail call {plain} %target({actual})", f"  ret {plain} %result", "}"]
     return "\n".join(lines)
+
+
+def mathematics_stub(name: str) -> str:
+    """Return a hidden function that jumps to the function of libm in its slot.
+
+    LLVM calls many of them without a declaration. Their few arguments are floating-point numbers and pointers, which
+    travel in registers of their own: whatever takes all of these passes on whichever are used.
+    """
+    return forwarding_stub(f"declare double @{name}(ptr, ptr, double, double, double)")
 
 
 def table_text(stubs: Iterable[str], slots: dict[str, str], symbols: list[str], open_functions: Iterable[str]) -> str:

@@ -34,6 +34,7 @@ DATA_PREFIX = "aotnb.data."
 _FUNCTION = re.compile(r'(?:declare|define) [^@]*@("[^"]*"|[\w.$-]+)\(')
 _CONSTANT = re.compile(r'@("[^"]*"|[\w.$-]+) = (?!external |extern_weak )')
 _TYPE = re.compile(r"(%[^ ]+) = type ")
+_LABEL = 100  # characters of a name that are for people; the digest behind them tells names apart
 _ADDRESS = re.compile(r"_*-?0x[0-9a-f]+")
 _BAKED = re.compile(r"inttoptr \(i64 (\d{5,}) to")
 
@@ -42,7 +43,7 @@ _BAKED = re.compile(r"inttoptr \(i64 (\d{5,}) to")
 class RawLibrary:
     """The modules of one code library as they were before Numba optimised them."""
 
-    label: str  # readable start of the canonical name
+    label: str  # readable start of the canonical name: what profilers and debuggers show
     texts: list[str]  # as LLVM prints them
     identity: object  # what the content must be hashed with: method, types, edges, constants
 
@@ -225,7 +226,8 @@ def _tidy(module: list[str], recursions: dict[str, str]) -> str:
                 lines.append(rewritten)
         elif line.startswith("declare "):
             # two libraries of equal content have become one, and so have their declarations
-            name = line[line.index("@") : line.index("(", line.index("@"))]
+            match = _FUNCTION.match(line)
+            name = line if match is None else match[1]
             if name not in seen:
                 seen.add(name)
                 lines.append(line)
@@ -280,4 +282,6 @@ def _quote(name: str) -> str:
 
 
 def _identifier(label: str) -> str:
-    return re.sub(r"[^\w.]+", "_", _ADDRESS.sub("", label))[:80]
+    """Return *label* without addresses, blanks, and what assemblers, linkers and debuggers take for something else."""
+    plain = re.sub(r"[^\w.,:()\[\]<>]+", "_", _ADDRESS.sub("", label), flags=re.ASCII)
+    return plain if len(plain) <= _LABEL else plain[: _LABEL - 3] + "..."

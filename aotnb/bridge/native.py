@@ -17,6 +17,7 @@ import llvmlite.binding as ll
 from numba.core.codegen import initialize_llvm
 
 from aotnb.bridge.codegen import TABLE
+from aotnb.core.elf import symbols
 from aotnb.errors import ImageRejected
 
 _alive: list[Any] = []
@@ -35,11 +36,12 @@ class NativeTable:
 
 def map_shared(data: bytes | memoryview, digest: str, count: int) -> NativeTable:
     """Map the shared library *data* with ``dlopen``; raise :class:`OSError` where files may not be executed."""
-    path, descriptor = _anonymous_file(data, digest)
+    kept = os.environ.get("AOTNB_PROFILE")
+    path, descriptor = _anonymous_file(data, digest) if not kept else (_kept_file(data, digest, kept), None)
     try:
         library = ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_LOCAL)
     finally:
-        if descriptor is None:
+        if descriptor is None and not kept:
             with contextlib.suppress(OSError):
                 os.unlink(path)
     # the descriptor stays open: its number is part of the name under which glibc knows the library
@@ -52,11 +54,23 @@ def _anonymous_file(data: bytes | memoryview, digest: str) -> tuple[str, int | N
         descriptor = os.memfd_create(f"aotnb-{digest}", os.MFD_CLOEXEC)
         with open(descriptor, "wb", closefd=False) as file:
             file.write(data)
-        return f"/proc/self/fd/{descriptor}", descriptor
+        # not /proc/self: a debugger would look among its own files, and wait for ever if it finds its terminal there
+        return f"/proc/{os.getpid()}/fd/{descriptor}", descriptor
     number, path = tempfile.mkstemp(prefix=f"aotnb-{digest}-", suffix=".so")
     with os.fdopen(number, "wb") as file:
         file.write(data)
     return path, None
+
+
+def _kept_file(data: bytes | memoryview, digest: str, folder: str) -> str:
+    """Return a file with *data* that stays, so that a profiler finds the symbols when the process has ended."""
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(os.path.abspath(folder), f"aotnb-{digest}.so")
+    number, draft = tempfile.mkstemp(dir=folder)
+    with os.fdopen(number, "wb") as file:
+        file.write(data)
+    os.replace(draft, path)
+    return path
 
 
 def map_objects(data: bytes | memoryview, count: int) -> NativeTable:
@@ -71,8 +85,19 @@ def map_objects(data: bytes | memoryview, count: int) -> NativeTable:
     address = engine.get_global_value_address(TABLE)
     if not address:
         raise ImageRejected("malformed", "the image holds no table of entries; save it again")
+    if os.environ.get("AOTNB_PROFILE"):
+        _tell_perf(engine, _objects(data))
     _alive.append(engine)
     return NativeTable(address, count)
+
+
+def _tell_perf(engine: Any, objects: list[bytes]) -> None:
+    """Add the functions of *objects* to the file in which perf looks for code that belongs to no file; gdb is told by LLVM."""
+    with open(f"/tmp/perf-{os.getpid()}.map", "a") as file:
+        for data in objects:
+            for symbol in symbols(data):
+                if symbol.defined and symbol.is_function and (address := engine.get_function_address(symbol.name)):
+                    file.write(f"{address:x} {symbol.size:x} {symbol.name}\n")
 
 
 def _objects(data: bytes | memoryview) -> list[bytes]:

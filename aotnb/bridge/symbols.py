@@ -42,9 +42,23 @@ def in_process(name: str) -> bool:
     return hasattr(_process(), name)
 
 
+@functools.cache
+def is_mathematics(name: str) -> bool:
+    """Return whether *name* is a function of a libm that stands apart from libc.
+
+    The system's loader gives a library that names no version the oldest one of a function, such as the ``pow`` that sets
+    ``errno``; Numba's JIT asks for the newest.
+    """
+    try:
+        return hasattr(ctypes.CDLL("libm.so.6"), name) and not hasattr(ctypes.CDLL("libc.so.6"), name)
+    except OSError:  # only glibc has versions
+        return False
+
+
 def is_helper(name: str) -> bool:
     """Return whether *name* must be bound through a slot: Numba's helpers come first, whatever the process exports."""
-    return name.startswith(DATA_PREFIX) or name in _helpers() or name in PARALLEL or not in_process(name)
+    known = name.startswith(DATA_PREFIX) or name in _helpers() or name in PARALLEL
+    return known or not in_process(name) or is_mathematics(name)
 
 
 def is_provided(name: str) -> bool:
@@ -61,7 +75,11 @@ def address_of(name: str) -> int | None:
         return found
     if name in PARALLEL:
         launch_threads()
-    return ll.address_of_symbol(name) or None
+    return ll.address_of_symbol(name) or _exported(name)
+
+
+def _exported(name: str) -> int | None:
+    return ctypes.cast(getattr(_process(), name), ctypes.c_void_p).value if in_process(name) else None
 
 
 def launch_threads() -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aotnb.bridge.symbols import in_process
-from aotnb.building.elf import open_names, symbols
+from aotnb.core.elf import open_names, symbols
 from aotnb.errors import BuildError, LinkError
 
 LINKERS = ("cc", "ld.lld", "zig", "in-process")

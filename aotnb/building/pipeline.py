@@ -15,17 +15,19 @@ from aotnb.bridge.codegen import (
     declarations,
     emit_text,
     forwarding_stub,
+    mathematics_stub,
     runtime_text,
     stub_slot,
     table_text,
 )
 from aotnb.bridge.irtext import DATA_PREFIX
-from aotnb.bridge.symbols import is_helper, is_provided
+from aotnb.bridge.symbols import is_helper, is_mathematics, is_provided
 from aotnb.building.link import Linked, choose, link_with
 from aotnb.building.manifest import stored_instances
 from aotnb.building.plan import Plan, Planner
 from aotnb.building.units import closure, entry_symbols, plan_units
 from aotnb.core.digest import digest
+from aotnb.core.elf import open_names
 from aotnb.core.records import SaveReport
 from aotnb.errors import BuildError
 from aotnb.image.format import dump_json, publish
@@ -112,7 +114,8 @@ def _compile(plan: Plan, report: Progress, timings: dict[str, float], merged: bo
         objects.append(compile_unit(source, runtime, manifest.cpu, manifest.features))
     timings["compile"] = time.perf_counter() - clock
     entries = entry_symbols(manifest)
-    opened = frozenset[str]().union(*(item.undefined for item in objects))
+    # from the objects, not from the IR: LLVM makes calls of its own, such as pow from its intrinsic
+    opened = set(open_names([item.data for item in objects]))
     slots = {name: record[0] for library in libraries.values() for name, record in library.slots.items() if name in opened}
     exported = {name for unit in units for name in unit.exported}
     stubs = {}
@@ -124,10 +127,10 @@ def _compile(plan: Plan, report: Progress, timings: dict[str, float], merged: bo
             if not is_provided(name):
                 raise BuildError(f"the code calls {name}, which neither Numba nor this process provides; please report this")
             slots[stub_slot(name)] = "helper"
-            stubs[name] = forwarding_stub(known[name])
+            stubs[name] = mathematics_stub(name) if is_mathematics(name) else forwarding_stub(known[name])
     symbols = [*entries, *sorted(slots)]
     text = table_text(stubs.values(), dict(sorted(slots.items())), symbols, entries)
-    objects.append(UnitObject(emit_text(text, manifest.cpu, manifest.features), frozenset()))
+    objects.append(UnitObject(emit_text(text, manifest.cpu, manifest.features)))
     return objects, symbols
 
 

@@ -24,6 +24,7 @@ from aotnb.building.units import closure, declared_functions
 from aotnb.core.digest import digest
 from aotnb.core.left_out import refusal
 from aotnb.core.records import Dropped, Unexplained
+from aotnb.core.text import symbol_text
 from aotnb.errors import NotRelocatable
 from aotnb.image.model import CodeInstance, Library, Manifest
 from aotnb.image.reader import ImageReader
@@ -75,6 +76,8 @@ class Planner:
         self._by_environment: dict[str, list[Instance]] = {}
         for owner in self._owner.values():
             self._by_environment.setdefault(owner.result.fndesc.env_name, []).append(owner)
+        # loops around kernels: whose they are, and of which kind
+        self._loops = {id(loop): (i, kind) for i in recorder.instances for kind, (loop, _, _) in i.wrappers.items()}
         self._problems: dict[int, tuple[str, str]] = {}  # id of a live instance -> why it cannot be saved
         self._known: dict[str, str] = {}  # Numba's function and environment names -> canonical names
 
@@ -358,7 +361,7 @@ class Planner:
         owners.sort(key=lambda owner: owner.qualname)
         try:
             identity = [self._identity(owner) for owner in owners]
-            label = owners[0].module + "." + owners[0].qualname if owners else "wrapper"
+            label = self._label(owners, group.members)
             raw = RawLibrary(label, [text for facts in group.members for text in facts.texts], identity)
             group.canonical = canonicalize(raw, self._known)
             self._known.update(group.canonical.functions)
@@ -367,10 +370,22 @@ class Planner:
                     self._known[key] = slot
             for facts in group.members:
                 if facts.wrappers and self._wants_python(facts.library):
-                    raw = RawLibrary(label, facts.wrappers, "wrappers")
+                    raw = RawLibrary(f"{label}.wrapper", facts.wrappers, "wrappers")
                     group.wrappers[id(facts.library)] = canonicalize(raw, self._known)
         except NotRelocatable as error:
             group.problem = error
+
+    def _label(self, owners: list[Instance], members: list[LibraryFacts]) -> str:
+        """Return what names of the code begin with: function and argument types, and the kind of loop around it, if it is one."""
+        kind = ""
+        if not owners:
+            owners = [self._loops[id(facts.library)][0] for facts in members if id(facts.library) in self._loops]
+            kind = "." + self._loops[id(members[0].library)][1] if owners else ""
+        if not owners:
+            return "wrapper"
+        name = f"{owners[0].module}.{owners[0].qualname}"
+        types = "" if is_unnamed(owners[0]) else f"({','.join(map(symbol_text, encode_types(owners[0].args)))})"
+        return name + types + kind
 
     def _identity(self, owner: Instance) -> Any:
         """Return what tells apart two libraries with the same text: whose environment and whose objects they use."""

@@ -38,6 +38,38 @@ def type_text(tree: Tree) -> str:
     return special or f"{kind}({', '.join(map(type_text, parts))})"
 
 
+def symbol_text(tree: Tree) -> str:
+    """Return the text of an encoded type as the names of functions have it: short, without blanks, not made to be read back.
+
+    >>> symbol_text(["array", ["named", "float64"], 2, "C", False, True])
+    'float64[:,::1]'
+    >>> symbol_text(["tuple", [["named", "int64"], ["literal", ["int", "3"]]]])
+    'tuple(int64,literal(3))'
+    >>> symbol_text(["dispatcher", ["stumpy.core", "mass", "0123"]])
+    'stumpy.core.mass'
+    """
+    if not isinstance(tree, list):
+        return str(tree)
+    match tree:
+        case ["named", str(name)]:
+            return name
+        case ["array", dtype, int(ndim), str(layout), *_]:
+            one = {"C": [":"] * (ndim - 1) + ["::1"], "F": ["::1"] + [":"] * (ndim - 1)}.get(layout, [":"] * ndim)
+            return f"{symbol_text(dtype)}[{','.join(one[:ndim])}]"
+        case ["dispatcher", [str(module), str(qualname), *_]]:
+            return f"{module}.{qualname}"
+        case ["literal" | "omitted", _]:
+            return type_text(tree).replace(" ", "")
+        case [str(kind), *parts]:
+            inner = [symbol_text(item) for part in parts for item in (part if _is_list_of_types(part) else [part])]
+            return f"{kind}({','.join(inner)})"
+    return ",".join(map(symbol_text, tree))
+
+
+def _is_list_of_types(tree: Tree) -> bool:
+    return isinstance(tree, list) and all(isinstance(item, list) for item in tree)
+
+
 def _named(parts: list[Tree]) -> str | None:
     (name,) = parts
     return name if isinstance(name, str) and _WORD.match(name) and name not in _RESERVED else None

@@ -10,9 +10,9 @@ import pytest
 
 from aotnb.bridge.codegen import TABLE, emit_text, table_text
 from aotnb.bridge.environment import host_cpu
-from aotnb.building.elf import open_names, symbols
 from aotnb.building.link import LINKERS, choose, find_linkers, link_with
 from aotnb.cli.main import LINKS
+from aotnb.core.elf import open_names, symbols
 from aotnb.errors import BuildError, ImageRejected, LinkError
 from aotnb.image.format import PARTS, ImageFile, dump_json, publish
 from aotnb.image.reader import ImageReader
