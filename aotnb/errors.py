@@ -37,7 +37,8 @@ class ImageRejected(AotError):
     ----------
     reason : str
         One of the documented reason codes (``missing_file``, ``malformed``, ``format_version``, ``checksum``,
-        ``untrusted``, ``version_changed``, ``cpu_mismatch``, ``symbol_missing``).
+        ``untrusted``, ``version_changed``, ``cpu_mismatch``, ``symbol_missing``, ``base_missing``,
+        ``base_changed``).
     """
 
     def __init__(self, reason: str, message: str) -> None:

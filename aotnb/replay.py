@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import runpy
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from aotnb import mainscript, session, workload
 from aotnb.bridge.replay import compile_for, function_named, type_from
+from aotnb.building.packages import distribution_named, top_modules
 from aotnb.core.records import Replay, Skipped
 from aotnb.core.statements import Statement, Unreadable, read_statements
-from aotnb.errors import AotError
+from aotnb.errors import AotError, BuildError
 
 
 def precompile(function: Any, args: Iterable[Any], *, returns: Any = None) -> bool:
@@ -61,7 +63,7 @@ def replay(paths: Iterable[str | Path], modules: Iterable[str] = ()) -> Replay:
             try:
                 importlib.import_module(name)
             except Exception as error:  # noqa: BLE001  one module must not cost the others
-                skipped.append(Skipped(name, f"importing it raised {type(error).__name__}: {' '.join(str(error).split())}"))
+                skipped.append(Skipped(name, f"importing it raised {_said(error)}"))
         for item in (item for text in texts for item in read_statements(text)):
             if isinstance(item, Unreadable):
                 skipped.append(Skipped(f"line {item.line}: {item.text[:80]}", item.why))
@@ -74,6 +76,38 @@ def replay(paths: Iterable[str | Path], modules: Iterable[str] = ()) -> Replay:
     finally:
         workload.leave_build()
     return Replay(done, tuple(skipped))
+
+
+def run_packages(packages: Iterable[str], scripts: Iterable[str | Path]) -> None:
+    """Import installed packages with their workloads, and run scripts, so that what is compiled can become a base image.
+
+    Raises
+    ------
+    BuildError
+        If the files of a package may change without being installed again, or if a package or a script fails.
+    """
+    found = [distribution_named(name) for name in packages]
+    session.activate()
+    workload.enter_build()
+    try:
+        for name in (name for distribution in found for name in top_modules(distribution)):
+            try:
+                importlib.import_module(name)
+            except Exception as error:  # noqa: BLE001  whatever a package may raise
+                raise BuildError(f"importing {name} raised {_said(error)}") from None
+        for script in scripts:
+            try:
+                runpy.run_path(str(script), run_name="__main__")
+            except OSError as error:
+                raise BuildError(f"cannot run the workload {script}: {error.strerror or error}") from None
+            except Exception as error:  # noqa: BLE001
+                raise BuildError(f"the workload {script} raised {_said(error)}") from None
+    finally:
+        workload.leave_build()
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _carry_out(statement: Statement) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from aotnb import log, settings, workload
 from aotnb.bridge import compat, hooks
+from aotnb.building.edges import distributions_of
 from aotnb.building.pipeline import build
 from aotnb.building.plan import Planner, first_problems
 from aotnb.building.roots import SessionRoots, roots_growth, specializations
@@ -74,7 +75,7 @@ class _Session:
     def _image_holds(self, instance: Instance) -> bool:
         """Return whether code that an image gave to a dispatcher would be given to it now, and remember what was found."""
         image, number = instance.from_image
-        verdict = Validator(image.reader, tuple(instance.args), self._reads_hold).check(number, instance.func)
+        verdict = Validator(image.reader, tuple(instance.args), self._reads_hold, image.frozen).check(number, instance.func)
         if verdict.reason is None:
             instance.result.library.verdict = verdict
         return verdict.reason is None
@@ -302,6 +303,7 @@ def save(
     *,
     link: str = "auto",
     append: bool = False,
+    base: Iterable[str | Path] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SaveReport:
     """Compile what was recorded into one native image at *path*.
@@ -316,6 +318,9 @@ def save(
         "cc", "ld.lld", "zig" or "in-process"; "auto" is what ``AOTNB_LINK`` says, or the first of them that works.
     append
         Keep the entries of the image that is at *path* already, and add to them.
+    base
+        Loaded base images that the new one builds on: their entries are left to them, and a load of the new image loads
+        them too. None means those that have served something here; an empty list, none at all.
     progress
         Called as ``progress(stage, done, total)``.
 
@@ -334,7 +339,37 @@ def save(
     keep = [ImageReader(path)] if append and Path(path).exists() else []
     for image in keep:
         check_fit(image)
-    report = build(session.recorder, instances, Path(path), link=link, progress=progress, keep=keep)
+    served = session.resolver.served if trace is None else trace.served
+    bases = _bases(session, {item.image_id for item in served}, base)
+    report = build(session.recorder, instances, Path(path), link=link, progress=progress, keep=keep, bases=bases)
+    session.dropped = report.dropped
+    return report
+
+
+def _bases(session: _Session, used: set[str], wanted: Iterable[str | Path] | None) -> list[ImageReader]:
+    loaded = [image.reader for image in session.resolver.images if image.frozen is not None]
+    if wanted is None:
+        return [reader for reader in loaded if reader.image_id in used]
+    found = []
+    for path in wanted:
+        reader = next((reader for reader in loaded if reader.file.path.absolute() == Path(path).absolute()), None)
+        if reader is None:
+            raise AotError(f"{path} is not a loaded base image; make it with aotnb precompile --package, and load it first")
+        found.append(reader)
+    return found
+
+
+def save_base(path: str | Path, *, link: str = "auto") -> SaveReport:
+    """Compile what was recorded of installed packages into a base image at *path*: see ``aotnb precompile --package``.
+
+    Raises
+    ------
+    BuildError, LinkError
+        If nothing of them was compiled, or it cannot be built or written.
+    """
+    session = _active()
+    instances = [item for item in session.recorder.instances if distributions_of(item.module)]
+    report = build(session.recorder, instances, Path(path), link=link, freeze=True)
     session.dropped = report.dropped
     log.logger.info("saved %s: %d entries, %d left out, %.2f s", path, report.entries, len(report.dropped), report.seconds)
     return report

@@ -24,6 +24,7 @@ from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.symbols import is_helper, is_mathematics, is_provided
 from aotnb.building.link import Linked, choose, link_with
 from aotnb.building.manifest import stored_instances
+from aotnb.building.packages import frozen_tree, summaries
 from aotnb.building.plan import Plan, Planner
 from aotnb.building.units import closure, entry_symbols, plan_units
 from aotnb.core.digest import digest
@@ -49,10 +50,14 @@ def build(
     progress: Progress | None = None,
     keep: Iterable[ImageReader] = (),
     merged: bool = False,
+    freeze: bool = False,
+    bases: Iterable[ImageReader] = (),
 ) -> SaveReport:
     """Compile the entries among *instances*, and those of the images in *keep*, into an image at *path*.
 
     Nothing is written unless all of it succeeds. *merged* compiles everything as one unit (for comparison).
+    *freeze* makes a base image: entries of installed packages get a summary. *bases* are the images that the new one
+    builds on.
     """
     report = progress or (lambda stage, done, total: None)
     started = time.perf_counter()
@@ -62,6 +67,9 @@ def build(
     if not path.parent.is_dir():
         raise BuildError(f"there is no folder {path.parent}; make it first")
     linkers, key = choose(link), user_key()
+    keep = list(keep)
+    found = {base.image_id: str(base.file.path.absolute()) for base in bases}
+    found |= {image_id: place for image in keep for place, image_id in image.index["bases"]}
     report("plan", 0, 1)
     plan = Planner(recorder).plan(instances, keep)
     timings["plan"] = time.perf_counter() - started
@@ -72,7 +80,7 @@ def build(
     report("link", 0, 1)
     linked = link_with([item.data for item in objects], linkers)
     timings["link"] = time.perf_counter() - clock
-    parts, image_id = _parts(plan, objects, table, linked)
+    parts, image_id = _parts(plan, objects, table, linked, freeze, sorted([place, image_id] for image_id, place in found.items()))
     size = publish(path, parts, key)
     report("done", 1, 1)
     return SaveReport(
@@ -141,7 +149,9 @@ def _declared(libraries: dict[str, Library], runtime: str) -> dict[str, str]:
     return known
 
 
-def _parts(plan: Plan, objects: list[UnitObject], table: list[str], linked: Linked) -> tuple[dict[str, bytes], str]:
+def _parts(
+    plan: Plan, objects: list[UnitObject], table: list[str], linked: Linked, freeze: bool, bases: list[list[str]]
+) -> tuple[dict[str, bytes], str]:
     from aotnb import __version__
 
     manifest, libraries = plan.manifest, plan.libraries
@@ -164,6 +174,12 @@ def _parts(plan: Plan, objects: list[UnitObject], table: list[str], linked: Link
             by_question.setdefault(instance.key, []).append(number)
             by_method.setdefault(f"{instance.module}:{instance.qualname}", []).append(number)
             entry_slots[str(number)] = _slots_of(instance.symbols, libraries, position)
+    frozen = frozen_tree({instance.module for instance in manifest.instances if instance.module}) if freeze else {}
+    summary_places = {}
+    for number, summary in (summaries(manifest, frozen) if freeze else {}).items():
+        data = dump_json(summary)
+        summary_places[str(number)] = [len(bodies), len(data)]
+        bodies += data
     roots, root_index = b"", {}
     for method, trees in manifest.methods.items():
         data = dump_json(trees)
@@ -190,6 +206,9 @@ def _parts(plan: Plan, objects: list[UnitObject], table: list[str], linked: Link
         "instances": places,
         "roots": root_index,
         "code": code_index,
+        "frozen": frozen,
+        "summaries": summary_places,
+        "bases": bases,
         "names": manifest.names,
         "switches": manifest.switches,
         "dropped": manifest.dropped,

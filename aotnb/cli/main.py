@@ -111,6 +111,10 @@ def _add_precompile(commands: argparse._SubParsersAction[_Parser]) -> None:
     build.add_argument(
         "-m", "--module", metavar="MODULE", action="append", default=[], help="import MODULE and run its workloads"
     )
+    build.add_argument(
+        "-p", "--package", metavar="PACKAGE", action="append", default=[], help="make a base image of an installed package"
+    )
+    build.add_argument("-w", "--workload", metavar="SCRIPT", action="append", default=[], help="with -p: run SCRIPT")
     build.add_argument("-a", "--append", action="store_true", help="keep the entries of an image that is there")
     build.add_argument("--link", choices=LINKS, default="auto", help="how to link; auto is $AOTNB_LINK, or what is there")
     build.add_argument("-v", "--verbose", action="store_true", help="also say by which command the image was linked")
@@ -146,9 +150,15 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _precompile(args: argparse.Namespace) -> int:
-    from aotnb.cli.precompile import precompile
+    from aotnb.cli.precompile import precompile, precompile_packages
 
-    return precompile(args.trace, args.module, args.output, link=args.link, append=args.append, verbose=args.verbose)
+    if not args.package:
+        if args.workload:
+            raise AotError("a workload is for a base image; name its packages with --package")
+        return precompile(args.trace, args.module, args.output, link=args.link, append=args.append, verbose=args.verbose)
+    if args.trace or args.module or args.append:
+        raise AotError("a base image is made of packages and workloads alone; leave trace files, -m and -a away")
+    return precompile_packages(args.package, args.workload, args.output, link=args.link, verbose=args.verbose)
 
 
 def _inspect(args: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from aotnb.core.records import SaveReport
 from aotnb.errors import AotError
 
 
@@ -22,13 +23,33 @@ def precompile(traces: list[str], modules: list[str], output: str, *, link: str,
         print(f"aotnb: skipped {item.what}: {item.why}", file=sys.stderr)
     total = result.done + len(result.skipped)
     print(f"{result.done} of {total} carried out" + (f", {len(result.skipped)} skipped" if result.skipped else ""))
-    saved = session.save(output, link=link, append=append)
+    _tell(output, session.save(output, link=link, append=append), verbose=verbose)
+    return 0
+
+
+def precompile_packages(packages: list[str], scripts: list[str], output: str, *, link: str, verbose: bool) -> int:
+    """Build a base image of installed packages; what each has to run is its own workloads and the *scripts*."""
+    _check_output(output)
+    if sys.path[0] in ("", os.getcwd()):
+        del sys.path[0]  # packages are those that are installed, not what lies in this folder
+    from aotnb import session
+    from aotnb.replay import run_packages
+
+    run_packages(packages, scripts)
+    if not session.recorded():
+        raise AotError(
+            f"nothing was compiled: importing {' and '.join(packages)} compiles nothing; give a script with --workload"
+        )
+    _tell(output, session.save_base(output, link=link), verbose=verbose)
+    return 0
+
+
+def _tell(output: str, saved: SaveReport, *, verbose: bool) -> None:
     for left in saved.dropped:
         print(f"aotnb: left out {left.module}.{left.function}{left.signature}: {left.reason}: {left.detail}", file=sys.stderr)
     print(f"{output}: {saved.entries} entries, {saved.size} bytes, linked by {saved.linker}")
     if verbose and saved.link_command:
         print(saved.link_command)
-    return 0
 
 
 def _check_output(output: str) -> None:

@@ -60,14 +60,14 @@ def number_text(value: complex) -> str:
 
 def number_from(kind: str, text: str) -> complex:
     """Return the number of :func:`number_text`; *kind* is the name of its type."""
-    if kind == "float" and len(text) == 16 and _is_hex(text):
+    if kind == "float" and len(text) == 16 and _is_nan(text):
         return float(struct.unpack("<d", bytes.fromhex(text))[0])
-    if kind == "complex" and len(text) == 32 and _is_hex(text):
+    if kind == "complex" and "j" not in text:
         return complex(*struct.unpack("<dd", bytes.fromhex(text)))
     return float(text) if kind == "float" else complex(text)
 
 
-def _is_hex(text: str) -> bool:
+def _is_nan(text: str) -> bool:
     # a NaN in little endian ends in 7f or ff; a decimal number never does
     return text.endswith(("7f", "ff")) and all(char in "0123456789abcdef" for char in text)
 

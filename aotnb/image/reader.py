@@ -46,6 +46,14 @@ class ImageReader:
             self._instances[number] = found
         return found
 
+    def summary(self, number: int) -> dict[str, Any] | None:
+        """Return what an entry of a base image and its callees depend on, each thing once; None for other entries."""
+        place = self.index["summaries"].get(str(number))
+        if place is None:
+            return None
+        tree: dict[str, Any] = json.loads(str(self.file.part("instances")[place[0] : place[0] + place[1]], "ascii"))
+        return tree
+
     def __len__(self) -> int:
         return len(self.index["instances"])
 

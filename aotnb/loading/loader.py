@@ -30,6 +30,7 @@ from aotnb.errors import ImageRejected, NotRelocatable
 from aotnb.image.model import CodeInstance, code_libraries, library_of
 from aotnb.image.reader import ImageReader
 from aotnb.image.trust import user_key
+from aotnb.loading.frozen import FrozenFiles
 from aotnb.loading.validate import Validator, Verdict
 
 _PLACEHOLDER = object()  # for constants that stand in the code without being read
@@ -46,6 +47,7 @@ class LoadedImage:
         self.reader = ImageReader(path, roots)
         check_fit(self.reader)
         index = self.reader.index
+        self.frozen = FrozenFiles(index["frozen"]) if index["frozen"] else None
         self.names: list[str] = index["table"]
         self.position = {name: number for number, name in enumerate(self.names)}
         self.table, linked = self._map()
@@ -287,9 +289,25 @@ class Resolver:
                 self.images.remove(image)
                 self.images.append(image)
                 return image.report
+        check_fit(reader)
+        bases = [self._base(path, *base) for base in reader.index["bases"]]
         image = LoadedImage(path, self.roots)
+        self.images += [base for base in bases if base is not None]
         self.images.append(image)
         return image.report
+
+    def _base(self, path: Path, recorded: str, image_id: str) -> LoadedImage | None:
+        """Return the base image on which that at *path* builds, None if it is loaded; nothing is answered from it yet."""
+        if any(image.reader.image_id == image_id for image in self.images):
+            return None
+        places = [Path(recorded), path.absolute().parent / Path(recorded).name]
+        place = next((place for place in places if place.is_file()), None)
+        if place is None:
+            detail = f"{path} builds on the base image {recorded}, which is not there; put it back or make both again"
+            raise ImageRejected("base_missing", detail)
+        if ImageReader(place).image_id != image_id:
+            raise ImageRejected("base_changed", f"{path} was made on another build of the base image {place}; save it again")
+        return LoadedImage(place, self.roots)
 
     def answer(self, kind: str, disp: Any, args: tuple[Any, ...], return_type: Any, flags: Any) -> Any:
         """Return a compile result of an image for this question, or None; may raise what Numba would have raised."""
@@ -387,7 +405,7 @@ class Resolver:
         question = digest([kind, method, trees, explicit, flags_digest, config])
         nearest: tuple[str, ...] = ()
         for number in reader.index["questions"].get(question, ()):
-            verdict = Validator(reader, args, self.reads_hold).check(number, disp.py_func)
+            verdict = Validator(reader, args, self.reads_hold, image.frozen).check(number, disp.py_func)
             if verdict.reason is None:
                 return number, verdict, ("", "")
             nearest = (verdict.reason, verdict.detail, reader.instance(number).signature, verdict.detail)

@@ -10,7 +10,7 @@ import builtins
 import importlib.metadata
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FunctionType
 from typing import Any
 
@@ -25,6 +25,7 @@ from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
 from aotnb.image.model import CodeInstance, Edge
 from aotnb.image.reader import ImageReader
+from aotnb.loading.frozen import FrozenFiles
 from aotnb.tracing.instance import ABSENT
 
 
@@ -36,6 +37,7 @@ class Visit:
     func: Any
     disp: Any
     values: list[tuple[Edge, Any]] = field(default_factory=list)
+    record: CodeInstance | None = None  # stands for the instance and all that it was compiled with
 
 
 @dataclass(slots=True)
@@ -69,8 +71,15 @@ class _Refused(Exception):
 class Validator:
     """One question: evaluates the edges of an entry and of all that it links."""
 
-    def __init__(self, image: ImageReader, args: tuple[Any, ...], reads_hold: Callable[[Any, CodeInstance], bool]) -> None:
+    def __init__(
+        self,
+        image: ImageReader,
+        args: tuple[Any, ...],
+        reads_hold: Callable[[Any, CodeInstance], bool],
+        frozen: FrozenFiles | None = None,
+    ) -> None:
         self.image = image
+        self.frozen = frozen  # the packages of a base image
         self.reads_hold = reads_hold  # did code of this process (a library) read what the stored instance read?
         self.args = args
         self.verdict = Verdict()
@@ -87,7 +96,9 @@ class Validator:
         try:
             for arg in self.args:
                 self._meet_types(arg)
-            self._visit(number, func, self.args)
+            summary = self.image.summary(number)
+            if summary is None or not self._visit_summary(number, func, summary):
+                self._visit(number, func, self.args)
         except _Refused as refused:
             self.verdict.reason, self.verdict.detail = refused.reason, refused.detail
         except NotRelocatable as error:
@@ -134,6 +145,35 @@ class Validator:
                 if there is not None:
                     self.verdict.linked.append((place, disp, there))
                 stack.append((callee, disp.py_func, disp, None, frozen or there is not None, place))
+
+    def _visit_summary(self, number: int, func: Any, summary: dict[str, Any]) -> bool:
+        """Check an entry of a base image and all of its callees at once; False where only a walk from one to the next can tell.
+
+        The files of the packages say what the code of the functions is, but a live function may have been replaced, and
+        a value bound anew.
+        """
+        if self.frozen is None or not self.frozen.hold(summary["modules"]) or not _is_at_home(func):
+            return False
+        edges = [Edge(*edge) for edge in summary["edges"]]
+        record = replace(self.image.instance(number), edges=edges, resolved=summary["resolved"], callees=[])
+        functions = [(number, func, None)]
+        for callee, path in summary["callees"]:
+            known = self.image.instance(callee)
+            disp = self._callee(record, known, func, None, path)
+            if disp is None or own_digest(disp) != known.method or not _is_at_home(disp.py_func):
+                return False
+            functions.append((callee, disp.py_func, disp))
+        self.verdict.visits.append(Visit(number, func, None, record=record))
+        for place, live, disp in functions:
+            self.verdict.live.setdefault(place, live)
+            if disp is not None:
+                self._meet(disp)
+                if numba_facts.compiled_overloads(disp) and (there := self._is_compiled(place, disp)) is not None:
+                    self.verdict.linked.append((0, disp, there))
+        for edge in edges:
+            self._edge(edge, record, func)
+        self._overload_sets(record)
+        return True
 
     def _is_compiled(self, number: int, disp: Any) -> Any:
         """Return the library of this very code if *disp* has it already, frozen when it was compiled: a caller links it as it is.
@@ -302,6 +342,12 @@ def _is_code(value: Any) -> bool:
         or numba_facts.is_intrinsic(value)
         or numba_facts.live_dispatcher(value) is not None
     )
+
+
+def _is_at_home(func: Any) -> bool:
+    """Return whether the globals of a function are those of the module that its name leads to."""
+    module = sys.modules.get(func.__module__)
+    return module is not None and func.__globals__ is vars(module)
 
 
 def _is_named(func: Any, edge: Edge) -> bool:

@@ -141,6 +141,13 @@ class AotMagics(Magics):
     @argument("--trace", metavar="NAME", help="Save this trace only, not everything recorded in this kernel.")
     @argument("-a", "--append", action="store_true", help="Keep the entries of an image that is there.")
     @argument("--link", choices=("auto", *LINKERS), default="auto", help="How to link; auto takes the first there is.")
+    @argument(
+        "--base",
+        metavar="FILE",
+        type=file_name,
+        action="append",
+        help="Build on this loaded base image; without the option, on those that have served something.",
+    )
     @_QUIET
     @no_var_expand
     @line_magic
@@ -150,7 +157,7 @@ class AotMagics(Magics):
         args = _parse(self.aot_save, line)
         trace = None if args.trace is None else _trace(args.trace)
         with _progress(self.shell, quiet=_quiet(args)) as progress:
-            report = session.save(args.file, trace, link=args.link, append=args.append, progress=progress)
+            report = session.save(args.file, trace, link=args.link, append=args.append, base=args.base, progress=progress)
         return None if _quiet(args) else bundle.save_report(report)
 
     @magic_arguments()

@@ -76,6 +76,14 @@ REASONS: dict[str, Reason] = {
     "missing_file": Reason("There is no such file, or it cannot be read.", "Check the path, or save an image there first."),
     "format_version": Reason("The image is in another version of the file format.", "Trace and save again."),
     "checksum": Reason("The file is damaged: a part does not match its checksum.", "Trace and save again; do not use this file."),
+    "base_missing": Reason(
+        "The image builds on a base image that is not where it was.",
+        "Put the base image back, or make it and the image again.",
+    ),
+    "base_changed": Reason(
+        "The image builds on another build of the base image.",
+        "Load the base image, run the notebook and save again.",
+    ),
     "symbol_missing": Reason(
         "The code needs a symbol that this process does not provide.",
         "Trace and save again in this environment.",

@@ -135,7 +135,7 @@ class Placements:
         image, _ = instance.from_image
         nodes: list[CodeNode] = []
         for visit in verdict.visits:
-            record = image.reader.instance(visit.number)
+            record = visit.record or image.reader.instance(visit.number)
             key = (id(image), visit.number, id(visit.func))
             node = self.table.get(key)
             if node is None:

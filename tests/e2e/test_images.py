@@ -417,7 +417,7 @@ report(status=native(result, raised, 5), result=result.value, wrapper=cres.fndes
     )
     wrapper = found.pop("wrapper")
     assert found == {"status": 0, "result": 16, "python": True, "jit": []}
-    assert wrapper.startswith("lib.f.")
+    assert wrapper.startswith("lib.f(int64).wrapper.")
 
 
 def test_the_ir_of_a_served_function_can_be_looked_at(run: Run, image: Path) -> None:
