@@ -171,8 +171,12 @@ class _Rewriter:
     def _recursion(self, target: str) -> str:
         canonical = self.own.get(target)
         if canonical is None:
-            # mutual recursion across libraries is grouped into one library by the caller
-            raise NotRelocatable(refusal("recursion"))
+            # mutual recursion across libraries is grouped into one library by the caller; what is left is a function that
+            # calls itself with arguments of other types, which is no circle
+            canonical = self.known.get(target)
+            if canonical is None:
+                raise NotRelocatable(refusal("recursion"))
+            self.uses.add(canonical)
         if target not in self.recursions:
             self.recursions[target] = (f"{SELF}.rec.{len(self.recursions)}", canonical)
         return self.recursions[target][0]

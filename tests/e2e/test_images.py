@@ -271,6 +271,26 @@ def test_a_global_bound_between_load_and_first_call_counts(run: Run, image: Path
     assert found == {"answer": 11, "text": "<a>", "misses": [["f", "global_changed"]], "served": ["text"]}
 
 
+COUNT = """
+from numba import njit
+
+@njit
+def count(a, n):
+    return n if n > 4 else count(a, n + 1) + a
+
+@njit
+def start(a):
+    return count(a, 0)  # compiled for a literal 0, which calls the code for any number
+"""
+
+
+def test_a_recursion_that_starts_with_a_literal(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "count.py").write_text(COUNT)
+    saved = run("with aotnb.trace():\n    import count\n    count.start(2)\nreport(dropped=len(aotnb.save(IMAGE).dropped))\n")
+    found = run("aotnb.load(IMAGE)\nimport count\nreport(answers=[count.start(2), count.count(2, 3)], jit=compiled())\n")
+    assert (saved["dropped"], found["answers"][0], found["jit"]) == (0, 15, ["count"])
+
+
 # ---- adding to an image ---------------------------------------------------------------------------------------------
 
 
