@@ -249,7 +249,7 @@ def quicksort(a, lo, hi):
 
 _unsorted = _x[:3000]
 KERNELS["quicksort"] = lambda: quicksort(_unsorted.copy(), 0, _unsorted.size - 1)
-kernel("np.sort", njit(lambda a: np.sort(a)), _x[:3000])
+kernel("np.sort", njit(lambda a: np.sort(a)), _x[:3000])  # noqa: PLW0108
 
 
 @njit
@@ -321,7 +321,7 @@ def guarded(x):
         if x < 0:
             raise ValueError("negative")
         return "sqrt=" + str(int(np.sqrt(x)))
-    except Exception:
+    except Exception:  # noqa: BLE001  Numba knows no other
         return "bad"
 
 
@@ -339,7 +339,7 @@ kernel("exceptions and text", guard_all, _x[:300] * 200 - 100)
 @njit
 def group(keys, values):
     g = Dict.empty(types.int64, types.float64)
-    for k, v in zip(keys, values):
+    for k, v in zip(keys, values):  # noqa: B905
         g[k] = g.get(k, 0.0) + v
     return sorted([(k, v) for k, v in g.items()]), len(set(keys % 3))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,18 @@ from aotnb.errors import BuildError, ImageRejected, LinkError
 from aotnb.image.format import PARTS, ImageFile, dump_json, publish
 from aotnb.image.reader import ImageReader
 from aotnb.image.trust import user_key
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hooks() -> Iterator[None]:
+    """Take the hooks out again, if these tests put them in."""
+    from aotnb import session
+
+    active = session.is_active()
+    yield
+    if not active:
+        session.deactivate()
+
 
 CALLS = """
 declare double @{name}(double)
