@@ -343,6 +343,7 @@ def save(
     bases = _bases(session, {item.image_id for item in served}, base)
     report = build(session.recorder, instances, Path(path), link=link, progress=progress, keep=keep, bases=bases)
     session.dropped = report.dropped
+    log.logger.info("saved %s: %d entries, %d left out, %.2f s", path, report.entries, len(report.dropped), report.seconds)
     return report
 
 

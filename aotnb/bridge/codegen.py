@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,8 @@ class UnitObject:
     data: bytes
     exported: frozenset[str] = frozenset()
     bitcode: bytes = b""
+    optimise_seconds: float = 0.0
+    emit_seconds: float = 0.0
 
 
 @global_compiler_lock
@@ -60,8 +63,14 @@ def runtime_text() -> str:
 
 
 @global_compiler_lock
-def compile_unit(unit: UnitSource, runtime: str, cpu: str, features: str) -> UnitObject:
-    """Optimise and emit one unit. Deterministic: equal texts give equal bytes."""
+def compile_unit(
+    unit: UnitSource, runtime: str, cpu: str, features: str, optimised: Callable[[bytes], None] = lambda bitcode: None
+) -> UnitObject:
+    """Optimise and emit one unit. Deterministic: equal texts give equal bytes.
+
+    *optimised* is given the bitcode as soon as it is there, before the slow step to an object.
+    """
+    started = time.perf_counter()
     library = ImageCodegen(cpu, features).create_library("unit")
     for name in _link(library, [runtime]):
         library._final_module.get_function(name).linkage = "linkonce_odr"
@@ -82,7 +91,10 @@ def compile_unit(unit: UnitSource, runtime: str, cpu: str, features: str) -> Uni
     module = library._final_module
     module.verify()
     bitcode = module.as_bitcode()
-    return UnitObject(library._codegen._tm.emit_object(module), unit.exported, bitcode)
+    middle = time.perf_counter()
+    optimised(bitcode)
+    data = library._codegen._tm.emit_object(module)
+    return UnitObject(data, unit.exported, bitcode, middle - started, time.perf_counter() - middle)
 
 
 def _link(library: Any, texts: Iterable[str]) -> set[str]:
@@ -94,6 +106,16 @@ def _link(library: Any, texts: Iterable[str]) -> set[str]:
             defined.update(function.name for function in module.functions if not function.is_declaration)
             library.add_llvm_module(module)
     return defined
+
+
+def text_of_bitcode(bitcode: bytes) -> str:
+    """Return a module as text. It is the same in every process, where bitcode counts what else its LLVM context knows."""
+    return str(ll.parse_bitcode(bitcode))
+
+
+def bitcode_of_text(text: str) -> bytes:
+    """The inverse of :func:`text_of_bitcode`."""
+    return ll.parse_assembly(text).as_bitcode()  # type: ignore[no-any-return]
 
 
 def parse_module(text: str) -> Any:

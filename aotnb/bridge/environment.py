@@ -76,6 +76,20 @@ def switches_digest() -> tuple[str, dict[str, str]]:
     return _last
 
 
+def compiler_settings() -> dict[str, Any]:
+    """Return the switches as plain values, for another process that is to compile as this one would."""
+    plain = {name: getattr(value, "_raw_value", value) for name, value in relevant_switches().items()}
+    return {name: value for name, value in plain.items() if isinstance(value, (bool, int, float, str, type(None)))}
+
+
+def apply_settings(settings: dict[str, Any]) -> None:
+    """Set the switches that differ from *settings* (of :func:`compiler_settings`)."""
+    here = compiler_settings()
+    for name, value in settings.items():
+        if here.get(name) != value:
+            setattr(config, name, config._OptLevel(value) if name == "OPT" else value)
+
+
 def _text(value: Any) -> str:
     return repr(getattr(value, "_raw_value", value))
 

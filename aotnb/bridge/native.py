@@ -79,14 +79,14 @@ def map_objects(data: bytes | memoryview, count: int) -> NativeTable:
     target = ll.Target.from_triple(ll.get_process_triple())
     machine = target.create_target_machine(reloc="pic", codemodel="default", jit=True)
     engine = ll.create_mcjit_compiler(ll.parse_assembly(""), machine)
-    for body in _objects(data):
+    for body in unpack_objects(data):
         engine.add_object_file(ll.ObjectFileRef.from_data(body))
     engine.finalize_object()
     address = engine.get_global_value_address(TABLE)
     if not address:
         raise ImageRejected("malformed", "the image holds no table of entries; save it again")
     if os.environ.get("AOTNB_PROFILE"):
-        _tell_perf(engine, _objects(data))
+        _tell_perf(engine, unpack_objects(data))
     _alive.append(engine)
     return NativeTable(address, count)
 
@@ -100,7 +100,7 @@ def _tell_perf(engine: Any, objects: list[bytes]) -> None:
                     file.write(f"{address:x} {symbol.size:x} {symbol.name}\n")
 
 
-def _objects(data: bytes | memoryview) -> list[bytes]:
+def unpack_objects(data: bytes | memoryview) -> list[bytes]:
     bodies, offset = [], 0
     while offset < len(data):
         (length,) = struct.unpack_from("<Q", data, offset)

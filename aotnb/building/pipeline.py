@@ -1,17 +1,17 @@
-"""Plan -> units -> objects -> link -> image file."""
+"""Create -> dump: what is to be compiled, as plain data; then units -> objects -> link -> image file."""
 
 from __future__ import annotations
 
-import struct
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aotnb.bridge.codegen import (
     UnitObject,
-    UnitSource,
-    compile_unit,
     declarations,
     emit_text,
     forwarding_stub,
@@ -26,6 +26,8 @@ from aotnb.building.link import Linked, choose, link_with
 from aotnb.building.manifest import stored_instances
 from aotnb.building.packages import frozen_tree, summaries
 from aotnb.building.plan import Plan, Planner
+from aotnb.building.shards import UnitJob, compile_all, unit_keys
+from aotnb.building.timings import timings_text, timings_wanted
 from aotnb.building.units import closure, entry_symbols, plan_units
 from aotnb.core.digest import digest
 from aotnb.core.elf import open_names
@@ -35,10 +37,25 @@ from aotnb.image.format import dump_json, publish
 from aotnb.image.model import Library, library_of
 from aotnb.image.reader import ImageReader
 from aotnb.image.trust import user_key
+from aotnb.image.units import pack_objects, pack_units, stored_units
 from aotnb.tracing.instance import Instance
 from aotnb.tracing.recorder import Recorder
 
 Progress = Callable[[str, int, int], None]
+
+
+@dataclass(slots=True)
+class Job:
+    """What :func:`create` makes and :func:`dump` turns into a file: plain data, so that another process can do it."""
+
+    plan: Plan
+    units: list[UnitJob]
+    runtime: str
+    frozen: dict[str, Any]  # of a base image: what its packages are
+    freeze: bool
+    bases: list[list[str]]  # path and id of each image that this one builds on
+    stock: dict[str, UnitObject]  # compiled units of earlier images, by key
+    seconds: float
 
 
 def build(
@@ -59,45 +76,108 @@ def build(
     *freeze* makes a base image: entries of installed packages get a summary. *bases* are the images that the new one
     builds on.
     """
-    report = progress or (lambda stage, done, total: None)
-    started = time.perf_counter()
-    timings: dict[str, float] = {}
+    check_target(path, link)
+    job = create(recorder, instances, progress=progress, keep=keep, merged=merged, freeze=freeze, bases=bases)
+    return dump(job, path, link=link, progress=progress)
+
+
+def check_target(path: Path, link: str) -> None:
+    """Refuse a path that no file can be written to, and a linker that is not there, before any work is done."""
     if path.is_dir():
         raise BuildError(f"{path} is a folder; give the name of the image file")
     if not path.parent.is_dir():
         raise BuildError(f"there is no folder {path.parent}; make it first")
-    linkers, key = choose(link), user_key()
+    choose(link)
+    user_key()
+
+
+def create(
+    recorder: Recorder,
+    instances: Iterable[Instance],
+    *,
+    progress: Progress | None = None,
+    keep: Iterable[ImageReader] = (),
+    merged: bool = False,
+    freeze: bool = False,
+    bases: Iterable[ImageReader] = (),
+) -> Job:
+    """Describe what is to be compiled, from the live objects of this process; the arguments are those of :func:`build`."""
+    started = time.perf_counter()
+    if progress is not None:
+        progress("plan", 0, 1)
     keep = list(keep)
     found = {base.image_id: str(base.file.path.absolute()) for base in bases}
     found |= {image_id: place for image in keep for place, image_id in image.index["bases"]}
-    report("plan", 0, 1)
     plan = Planner(recorder).plan(instances, keep)
-    timings["plan"] = time.perf_counter() - started
-    if not any(instance.entry for instance in plan.manifest.instances):
+    manifest, libraries = plan.manifest, plan.libraries
+    if not any(instance.entry for instance in manifest.instances):
         raise BuildError(f"nothing to save: {_why_empty(plan)}")
-    objects, table = _compile(plan, report, timings, merged)
+    units = [
+        UnitJob([libraries[name].text for name in unit.libraries], unit.available, unit.exported, manifest.cpu, manifest.features)
+        for unit in plan_units(manifest, libraries, merged=merged)
+    ]
+    return Job(
+        plan=plan,
+        units=units,
+        runtime=runtime_text(),
+        frozen=frozen_tree({instance.module for instance in manifest.instances if instance.module}) if freeze else {},
+        freeze=freeze,
+        bases=sorted([place, image_id] for image_id, place in found.items()),
+        stock={key: unit for image in keep for key, unit in stored_units(image.file).items()},
+        seconds=time.perf_counter() - started,
+    )
+
+
+def dump(job: Job, path: Path, *, link: str = "auto", progress: Progress | None = None) -> SaveReport:
+    """Compile, link and publish what :func:`create` described; in this process or in another one like it."""
+    report = progress or (lambda stage, done, total: None)
+    started = time.perf_counter()
+    linkers, key, plan = choose(link), user_key(), job.plan
+    timings = {"plan": job.seconds}
+    keys = unit_keys(job.units, job.runtime)
+    known = _in_stock(job, keys)
+    compiled = compile_all(job.units, job.runtime, report, known)
+    objects = compiled.objects
+    timings["compile"] = time.perf_counter() - started
     clock = time.perf_counter()
     report("link", 0, 1)
-    linked = link_with([item.data for item in objects], linkers)
+    table_object, table = _table(job, objects)
+    linked = link_with([*(item.data for item in objects), table_object], linkers)
     timings["link"] = time.perf_counter() - clock
-    parts, image_id = _parts(plan, objects, table, linked, freeze, sorted([place, image_id] for image_id, place in found.items()))
+    clock = time.perf_counter()
+    parts, image_id = _parts(job, objects, table_object, table, linked)
+    inlined = frozenset(number for unit in job.units for number in unit.available)
+    parts["units"] = pack_units(keys, objects, inlined, linked=bool(linked.native))
     size = publish(path, parts, key)
+    timings["write"] = time.perf_counter() - clock
     report("done", 1, 1)
-    return SaveReport(
+    saved = SaveReport(
         path=str(path),
         image_id=image_id,
         entries=sum(instance.entry for instance in plan.manifest.instances),
         code_instances=len(plan.manifest.instances),
-        units=len(objects) - 1,
+        units=len(objects),
         dropped=tuple(plan.dropped),
         size=size,
         linker=linked.linker,
         link_command=linked.command,
         target=plan.manifest.cpu,
-        seconds=time.perf_counter() - started,
+        seconds=job.seconds + time.perf_counter() - started,
         timings=timings,
         unexplained=tuple(plan.unexplained),
+        reused=len(known),
+        shards=tuple(compiled.shards),
     )
+    if timings_wanted():
+        print(timings_text(saved), file=sys.stderr)
+    return saved
+
+
+def _in_stock(job: Job, keys: list[str]) -> dict[int, UnitObject]:
+    """Return the units that an earlier image has compiled, by number; one that others inline from needs its bitcode."""
+    needed = {number for unit in job.units for number in unit.available}
+    found = {number: job.stock[key] for number, key in enumerate(keys) if key in job.stock}
+    return {number: unit for number, unit in found.items() if unit.bitcode or number not in needed}
 
 
 def _why_empty(plan: Plan) -> str:
@@ -108,26 +188,16 @@ def _why_empty(plan: Plan) -> str:
     return f"all {len(plan.dropped)} recorded functions were left out, the first being {why}"
 
 
-def _compile(plan: Plan, report: Progress, timings: dict[str, float], merged: bool) -> tuple[list[UnitObject], list[str]]:
-    """Return the objects (units, then the table) and the names in the table."""
-    clock = time.perf_counter()
-    manifest, libraries = plan.manifest, plan.libraries
-    units = plan_units(manifest, libraries, merged=merged)
-    runtime = runtime_text()
-    objects: list[UnitObject] = []
-    for number, unit in enumerate(units):
-        report("compile", number, len(units))
-        texts = [libraries[name].text for name in unit.libraries]
-        source = UnitSource(texts, [objects[other] for other in unit.available], unit.exported)
-        objects.append(compile_unit(source, runtime, manifest.cpu, manifest.features))
-    timings["compile"] = time.perf_counter() - clock
+def _table(job: Job, objects: list[UnitObject]) -> tuple[bytes, list[str]]:
+    """Return the object with all slots, stubs and the table of the image, and the names in the table."""
+    manifest, libraries = job.plan.manifest, job.plan.libraries
     entries = entry_symbols(manifest)
     # from the objects, not from the IR: LLVM makes calls of its own, such as pow from its intrinsic
     opened = set(open_names([item.data for item in objects]))
     slots = {name: record[0] for library in libraries.values() for name, record in library.slots.items() if name in opened}
-    exported = {name for unit in units for name in unit.exported}
+    exported = {name for unit in job.units for name in unit.exported}
     stubs = {}
-    known = _declared(libraries, runtime)
+    known = _declared(libraries, job.runtime)
     for name in sorted(opened - slots.keys() - exported):
         if name.startswith(DATA_PREFIX):
             slots[name] = "data"
@@ -138,8 +208,7 @@ def _compile(plan: Plan, report: Progress, timings: dict[str, float], merged: bo
             stubs[name] = mathematics_stub(name) if is_mathematics(name) else forwarding_stub(known[name])
     symbols = [*entries, *sorted(slots)]
     text = table_text(stubs.values(), dict(sorted(slots.items())), symbols, entries)
-    objects.append(UnitObject(emit_text(text, manifest.cpu, manifest.features)))
-    return objects, symbols
+    return emit_text(text, manifest.cpu, manifest.features), symbols
 
 
 def _declared(libraries: dict[str, Library], runtime: str) -> dict[str, str]:
@@ -150,12 +219,12 @@ def _declared(libraries: dict[str, Library], runtime: str) -> dict[str, str]:
 
 
 def _parts(
-    plan: Plan, objects: list[UnitObject], table: list[str], linked: Linked, freeze: bool, bases: list[list[str]]
+    job: Job, objects: list[UnitObject], table_object: bytes, table: list[str], linked: Linked
 ) -> tuple[dict[str, bytes], str]:
     from aotnb import __version__
 
-    manifest, libraries = plan.manifest, plan.libraries
-    packed = b"" if linked.native else b"".join(struct.pack("<Q", len(item.data)) + item.data for item in objects)
+    manifest, libraries = job.plan.manifest, job.plan.libraries
+    packed = b"" if linked.native else pack_objects([*(item.data for item in objects), table_object])
     code, code_index = b"", {}
     for name, library in libraries.items():
         data = zlib.compress(library.text.encode(), 6)
@@ -174,9 +243,8 @@ def _parts(
             by_question.setdefault(instance.key, []).append(number)
             by_method.setdefault(f"{instance.module}:{instance.qualname}", []).append(number)
             entry_slots[str(number)] = _slots_of(instance.symbols, libraries, position)
-    frozen = frozen_tree({instance.module for instance in manifest.instances if instance.module}) if freeze else {}
     summary_places = {}
-    for number, summary in (summaries(manifest, frozen) if freeze else {}).items():
+    for number, summary in (summaries(manifest, job.frozen) if job.freeze else {}).items():
         data = dump_json(summary)
         summary_places[str(number)] = [len(bodies), len(data)]
         bodies += data
@@ -197,7 +265,7 @@ def _parts(
         "created_by": f"aotnb {__version__}",
         "linked": "in-process" if linked.linker == "in-process" else "dlopen",
         "imports": linked.imports,
-        "units": len(objects) - 1,
+        "units": len(objects),
         "table": table,
         "questions": by_question,
         "methods": by_method,
@@ -206,9 +274,9 @@ def _parts(
         "instances": places,
         "roots": root_index,
         "code": code_index,
-        "frozen": frozen,
+        "frozen": job.frozen,
         "summaries": summary_places,
-        "bases": bases,
+        "bases": job.bases,
         "names": manifest.names,
         "switches": manifest.switches,
         "dropped": manifest.dropped,

@@ -123,6 +123,21 @@ class Unexplained:
     detail: str
 
 
+@dataclass(slots=True)
+class Shard:
+    """What one process of a build did: its units (by number), their weight, seconds by step, and its peak memory.
+
+    ``peak`` is in kilobytes, 0 where the units were compiled in the process that saved.
+    """
+
+    units: list[int]
+    weight: int
+    optimise: float = 0.0
+    emit: float = 0.0
+    total: float = 0.0
+    peak: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class SaveReport:
     """What ``save`` wrote. ``size`` in bytes; ``timings`` in seconds by stage.
@@ -143,6 +158,8 @@ class SaveReport:
     timings: dict[str, float] = field(default_factory=dict)
     unexplained: tuple[Unexplained, ...] = ()
     link_command: str = ""  # empty where the objects are placed at load
+    reused: int = 0  # units whose objects an earlier image had
+    shards: tuple[Shard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ part       content
 =========  ==========================================================================================================
 native     linked shared library, from offset 0, so that it can be mapped as it is (empty when linked at load)
 objects    object files for the in-process linker, each with its length in front (empty when linked ahead)
+units      compiled units by key, for later saves that add to the image; read by no load
 code       raw IR of every library under its canonical name, each compressed by itself: read only when a caller compiles
 index      JSON: environment, questions and where their answers are; all that a load reads
 instances  JSON of each code instance by itself: read when its entry is first asked for
@@ -34,7 +35,7 @@ from aotnb.image.model import FORMAT_VERSION
 
 MAGIC = b"AOTNBIMG"
 _TRAILER = struct.Struct("<8sI4xQQ32s32s")
-PARTS = ("native", "objects", "code", "index", "instances", "roots")
+PARTS = ("native", "objects", "units", "code", "index", "instances", "roots")
 
 
 def dump_json(tree: Any) -> bytes:

@@ -162,6 +162,14 @@ def test_image_bytes_do_not_depend_on_the_hash_seed(run: Run, tmp_path: Path) ->
     assert images[0] == images[1]
 
 
+def test_image_bytes_do_not_depend_on_the_number_of_shards(run: Run, tmp_path: Path) -> None:
+    images = []
+    for count in ("1", "3"):
+        run(SAVE.format(link="in-process"), AOTNB_IMAGE_THREADS=count)
+        images.append((tmp_path / "image.aot").read_bytes())
+    assert images[0] == images[1]
+
+
 @pytest.mark.parametrize("link", LINKERS)
 def test_every_linker_gives_the_answers_of_numba_without_compiling(run: Run, link: str, plain: list[Any]) -> None:
     if link != "in-process" and link not in find_linkers():
@@ -304,10 +312,12 @@ def test_new_callers_of_served_functions_are_compiled_and_appended(run: Run, tmp
         import more
         answers = [more.g(2), more.g(2.5)]
         saved = aotnb.save(IMAGE, link="{link}", append=True)
-        report(answers=answers, jit=compiled(), dropped=[d.detail for d in saved.dropped], entries=saved.entries)
+        report(answers=answers, jit=compiled(), dropped=[d.detail for d in saved.dropped], entries=saved.entries,
+               reused=saved.reused)
         """
     )
-    assert found == {"answers": [14, 17.0], "jit": ["g", "g"], "dropped": [], "entries": 6}
+    assert found["reused"] >= 2  # nothing of the new code touches total and text
+    assert found == {"answers": [14, 17.0], "jit": ["g", "g"], "dropped": [], "entries": 6, "reused": found["reused"]}
     again = run("aotnb.load(IMAGE)\nimport more, use\nreport(answers=[more.g(2), more.g(2.5)], use=use.use(), jit=compiled())\n")
     assert again == {"answers": [14, 17.0], "use": plain, "jit": []}
 

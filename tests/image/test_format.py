@@ -37,6 +37,7 @@ INDEX = {
 SMALL = {
     "native": b"\x7fELF" + bytes(range(60)),
     "objects": b"",
+    "units": b"stored",
     "code": b"c" * 40,
     "index": dump_json(INDEX),
     "instances": b"[]",

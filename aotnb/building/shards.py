@@ -1,0 +1,325 @@
+"""Units -> objects, in one process or in several: a shard is a set of units that one process optimises and emits.
+
+The units are dealt out by weight, heaviest first to the lightest shard. A unit that inlines functions of another one gets
+that one's optimised bitcode, from whichever shard made it; so the objects are the same for any number of shards.
+llvmlite holds one lock in a process, hence processes and not threads.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import struct
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aotnb.bridge.codegen import UnitObject, UnitSource, compile_unit
+from aotnb.bridge.environment import apply_settings, compiler_settings, process_tree
+from aotnb.core.digest import digest
+from aotnb.core.records import Shard
+from aotnb.errors import AotWarning, BuildError
+
+MIN_WEIGHT = 1000  # below it one shard is always enough
+_START = "import sys; sys.path[:] = {paths!r}; from aotnb.building import shards; shards.serve()"
+_INSTRUCTION = re.compile(r"^  \S", re.MULTILINE)
+_BLOCK = re.compile(r"^(?:[\w.$-]+|\"[^\"]*\"):", re.MULTILINE)
+_FUNCTION = re.compile(r"^define ", re.MULTILINE)
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(slots=True)
+class UnitJob:
+    """One unit for one CPU: its texts, the jobs whose functions it may inline, and the functions that others call."""
+
+    texts: list[str]
+    available: list[int]
+    exported: frozenset[str]
+    cpu: str
+    features: str
+    clones: int = 0  # further CPU targets that get a version of this unit
+
+
+@dataclass(slots=True)
+class Compiled:
+    """The objects in the order of the jobs, and how the work was shared."""
+
+    objects: list[UnitObject]
+    shards: list[Shard]
+
+
+def weight_of(job: UnitJob) -> int:
+    """Return (1 + instructions + blocks) x (clones + 1), summed over the functions of a unit."""
+    counts = (len(found.findall(text)) for text in job.texts for found in (_FUNCTION, _INSTRUCTION, _BLOCK))
+    return sum(counts) * (job.clones + 1)
+
+
+def unit_keys(jobs: Sequence[UnitJob], runtime: str) -> list[str]:
+    """Return, for each unit, the digest of all that its object follows from: equal keys, equal objects."""
+    around = digest([runtime, process_tree(), compiler_settings()])
+    keys: list[str] = []
+    for job in jobs:
+        inlined = [keys[other] for other in job.available]
+        keys.append(digest([around, job.texts, inlined, sorted(job.exported), job.cpu, job.features]))
+    return keys
+
+
+def image_threads(weight: int, units: int) -> int:
+    """Return the number of shards: ``AOTNB_IMAGE_THREADS``, else half of the CPUs, never more than there are units."""
+    if weight < MIN_WEIGHT:
+        return 1
+    wanted = os.environ.get("AOTNB_IMAGE_THREADS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return min(int(wanted), units)
+    if wanted:
+        text = f"invalid value {wanted!r} for AOTNB_IMAGE_THREADS: expected a positive number; it is ignored"
+        warnings.warn(text, AotWarning, stacklevel=2)
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(max(cpus // 2, 1), max(units // 2, 1))
+
+
+def deal(weights: Sequence[int], count: int) -> list[list[int]]:
+    """Deal out the units: heaviest first to the lightest shard."""
+    shards: list[list[int]] = [[] for _ in range(count)]
+    loads = [0] * count
+    for unit in sorted(range(len(weights)), key=lambda unit: (-weights[unit], unit)):
+        lightest = loads.index(min(loads))
+        shards[lightest].append(unit)
+        loads[lightest] += weights[unit]
+    return [shard for shard in shards if shard]
+
+
+def urgency(jobs: Sequence[UnitJob], weights: dict[int, int]) -> dict[int, int]:
+    """Return for each unit its weight and that of all units that wait for it."""
+    users: dict[int, set[int]] = {number: {number} for number in weights}
+    for number in sorted(weights, reverse=True):  # a unit comes after those that it inlines from
+        for other in jobs[number].available:
+            if other in users:
+                users[other] |= users[number]
+    return {number: sum(weights[user] for user in found) for number, found in users.items()}
+
+
+def compile_all(jobs: Sequence[UnitJob], runtime: str, report: Progress, known: dict[int, UnitObject] | None = None) -> Compiled:
+    """Compile *jobs*, each after those whose functions it may inline; what is *known* by its number is taken as it is."""
+    known = known or {}
+    waiting = [number for number in range(len(jobs)) if number not in known]
+    weights = {number: weight_of(jobs[number]) for number in waiting}
+    count = image_threads(sum(weights.values()), len(waiting)) if waiting else 1
+    shards = [[waiting[place] for place in shard] for shard in deal([weights[number] for number in waiting], count)]
+    times = [Shard(sorted(shard), sum(weights[number] for number in shard)) for shard in shards]
+    if len(shards) > 1:
+        urgent = urgency(jobs, weights)
+        shards = [sorted(shard, key=lambda number: (-urgent[number], number)) for shard in shards]
+    board = _Board(jobs, known, report)
+    if len(shards) <= 1:
+        _compile_here(board, sorted(waiting), runtime, times)
+    else:
+        _compile_apart(board, shards, runtime, times)
+    return Compiled([board.objects[number] for number in range(len(jobs))], times)
+
+
+class _Board:
+    """What is done so far, for the threads that each wait for one shard."""
+
+    def __init__(self, jobs: Sequence[UnitJob], known: dict[int, UnitObject], report: Progress) -> None:
+        self.jobs = jobs
+        self.objects = dict(known)
+        self.bitcode = {number: item.bitcode for number, item in known.items()}
+        self.failed: BaseException | None = None
+        self.changed = threading.Condition()
+        self._report = report
+        self._known = len(known)
+
+    def optimised(self, number: int, bitcode: bytes) -> None:
+        with self.changed:
+            self.bitcode[number] = bitcode
+            self.changed.notify_all()
+
+    def emitted(self, number: int, item: UnitObject) -> None:
+        with self.changed:
+            self.objects[number] = item
+            self.changed.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        with self.changed:
+            self.failed = self.failed or error
+            self.changed.notify_all()
+
+    def is_ready(self, number: int) -> bool:
+        return all(other in self.bitcode for other in self.jobs[number].available)
+
+    def next_of(self, shard: list[int]) -> int | None:
+        """Take the first unit of *shard* that finds all bitcode it inlines from; wait for one; None when all are taken."""
+        with self.changed:
+            while shard and self.failed is None:
+                ready = next((number for number in shard if self.is_ready(number)), None)
+                if ready is not None:
+                    shard.remove(ready)
+                    return ready
+                self.changed.wait()
+            return None
+
+    def tell(self) -> None:
+        self._report("compile", len(self.objects) - self._known, len(self.jobs) - self._known)
+
+    def source(self, number: int) -> UnitSource:
+        job = self.jobs[number]
+        inlined = [UnitObject(b"", self.jobs[other].exported, self.bitcode[other]) for other in job.available]
+        return UnitSource(job.texts, inlined, job.exported)
+
+
+def _compile_here(board: _Board, numbers: list[int], runtime: str, times: list[Shard]) -> None:
+    started = time.perf_counter()
+    for number in numbers:
+        board.tell()
+        job = board.jobs[number]
+        item = compile_unit(board.source(number), runtime, job.cpu, job.features)
+        board.optimised(number, item.bitcode)
+        board.emitted(number, item)
+        _add(times[0], item)
+    for shard in times:
+        shard.total = time.perf_counter() - started
+
+
+def _add(shard: Shard, item: UnitObject) -> None:
+    shard.optimise += item.optimise_seconds
+    shard.emit += item.emit_seconds
+
+
+def _compile_apart(board: _Board, shards: list[list[int]], runtime: str, times: list[Shard]) -> None:
+    """Let a process of its own compile each shard. Whatever ends this, no process is left behind."""
+    total = sum(map(len, shards))
+    workers = [Worker(runtime) for _ in shards]
+    try:
+        threads = [
+            threading.Thread(target=_drive, args=(worker, board, shard, spent), daemon=True)
+            for worker, shard, spent in zip(workers, shards, times, strict=True)
+        ]
+        done = len(board.objects) + total
+        for thread in threads:
+            thread.start()
+        while True:
+            with board.changed:
+                board.changed.wait(0.2)  # woken up now and then, so that an interrupt is heard
+                if board.failed is not None or len(board.objects) == done:
+                    break
+            board.tell()
+        if board.failed is None:
+            for thread in threads:
+                thread.join()
+    finally:
+        for worker in workers:
+            worker.end()
+    if board.failed is not None:
+        raise board.failed
+
+
+def _drive(worker: Worker, board: _Board, shard: list[int], times: Shard) -> None:
+    started = time.perf_counter()
+    try:
+        while (number := board.next_of(shard)) is not None:
+            job = board.jobs[number]
+            worker.send((board.source(number), job.cpu, job.features))
+            item: UnitObject | None = None
+            while item is None:
+                kind, value = worker.receive()
+                if kind == "optimised":
+                    board.optimised(number, value)
+                elif kind == "failed":
+                    raise value
+                else:
+                    item, times.peak = value
+            item.bitcode = board.bitcode[number]
+            _add(times, item)
+            times.total = time.perf_counter() - started
+            board.emitted(number, item)
+    except Exception as error:  # noqa: BLE001 - raised again where the build was asked for
+        board.fail(error)
+
+
+class Worker:
+    """A process that compiles units, one after the other: same interpreter, same flags, same switches as this one."""
+
+    def __init__(self, runtime: str) -> None:
+        start = _START.format(paths=[path for path in sys.path if path])
+        command = [sys.executable, *subprocess._args_from_interpreter_flags(), "-c", start]  # type: ignore[attr-defined]
+        env = {name: value for name, value in os.environ.items() if name not in ("AOTNB_IMAGE", "AOTNB_RECORD")}
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, start_new_session=True)
+        self.send((runtime, compiler_settings()))
+
+    def send(self, message: Any) -> None:
+        """Send a message; raise :class:`BuildError` if the process has ended."""
+        assert self._process.stdin is not None
+        try:
+            _write(self._process.stdin, message)
+        except OSError:
+            raise self._ended() from None
+
+    def receive(self) -> Any:
+        """Return the next message; raise :class:`BuildError` if the process has ended."""
+        assert self._process.stdout is not None
+        try:
+            return _read(self._process.stdout)
+        except EOFError:
+            raise self._ended() from None
+
+    def _ended(self) -> BuildError:
+        status = self._process.wait()
+        return BuildError(
+            f"a process that compiled a part of the image ended with status {status}; memory may have run out:"
+            " set AOTNB_IMAGE_THREADS=1 to compile in one process"
+        )
+
+    def end(self) -> None:
+        """End the process at once; it has nothing to lose."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def _write(stream: Any, message: Any) -> None:
+    data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    stream.write(struct.pack("<Q", len(data)) + data)
+    stream.flush()
+
+
+def _read(stream: Any) -> Any:
+    head = stream.read(8)
+    if len(head) < 8:
+        raise EOFError
+    (length,) = struct.unpack("<Q", head)
+    data = stream.read(length)
+    if len(data) < length:
+        raise EOFError
+    return pickle.loads(data)
+
+
+def serve() -> None:
+    """Compile what comes in over standard input until it ends: the main function of a worker."""
+    import resource
+
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever prints must not get into the answers
+    questions = sys.stdin.buffer
+    runtime, settings = _read(questions)
+    apply_settings(settings)
+    while True:
+        try:
+            source, cpu, features = _read(questions)
+        except EOFError:
+            return
+        try:
+            item = compile_unit(source, runtime, cpu, features, lambda bitcode: _write(answers, ("optimised", bitcode)))
+        except Exception as error:  # noqa: BLE001 - told to the process that asked
+            _write(
+                answers, ("failed", error if isinstance(error, BuildError) else BuildError(f"{type(error).__name__}: {error}"))
+            )
+            continue
+        item.bitcode = b""  # sent already
+        _write(answers, ("emitted", (item, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)))

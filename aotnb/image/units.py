@@ -1,0 +1,53 @@
+"""The compiled units that an image keeps, so that a later save need not compile what has not changed.
+
+The part is a length, a JSON list with one row for each unit, then the bytes of the rows one after the other, each
+compressed: the object (none where the image has its objects for the in-process linker anyway), then the optimised IR as
+text (none where no other unit inlines from it).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from aotnb.bridge.codegen import UnitObject, bitcode_of_text, text_of_bitcode
+from aotnb.bridge.native import unpack_objects
+from aotnb.image.format import ImageFile, dump_json
+
+_LENGTH = struct.Struct("<Q")
+
+
+def pack_units(keys: Sequence[str], units: Sequence[UnitObject], inlined: frozenset[int], *, linked: bool) -> bytes:
+    """Return the part; *inlined* are the numbers of the units whose IR others need."""
+    rows: list[list[Any]] = []
+    body = b""
+    for number, (key, unit) in enumerate(zip(keys, units, strict=True)):
+        data = zlib.compress(unit.data) if linked else b""
+        optimised = zlib.compress(text_of_bitcode(unit.bitcode).encode()) if number in inlined else b""
+        rows.append([key, sorted(unit.exported), len(data), len(optimised)])
+        body += data + optimised
+    head = dump_json(rows)
+    return _LENGTH.pack(len(head)) + head + body
+
+
+def pack_objects(objects: Sequence[bytes]) -> bytes:
+    """Return the part with the objects for the in-process linker."""
+    return b"".join(_LENGTH.pack(len(data)) + data for data in objects)
+
+
+def stored_units(file: ImageFile) -> dict[str, UnitObject]:
+    """Return the compiled units of an image by their keys."""
+    part, objects = file.part("units"), unpack_objects(file.part("objects"))
+    (length,) = _LENGTH.unpack_from(part)
+    place = 8 + length
+    found = {}
+    for number, (key, exported, data_size, optimised_size) in enumerate(json.loads(bytes(part[8:place]))):
+        data = zlib.decompress(part[place : place + data_size]) if data_size else objects[number]
+        place += data_size
+        optimised = zlib.decompress(part[place : place + optimised_size]).decode() if optimised_size else ""
+        place += optimised_size
+        found[key] = UnitObject(data, frozenset(exported), bitcode_of_text(optimised) if optimised else b"")
+    return found
