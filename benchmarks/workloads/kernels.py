@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import arguments
 import numpy as np
 from numba import guvectorize, njit, prange, stencil, types, vectorize
 from numba.experimental import jitclass
@@ -16,7 +17,8 @@ KERNELS: dict[str, Callable[[], Any]] = {}
 
 def kernel(name: str, function: Any, *args: Any) -> None:
     """Register a call."""
-    KERNELS[name] = lambda: function(*args)
+    kept = arguments.KEPT.setdefault(name, args)
+    KERNELS[name] = lambda: function(*kept)
 
 
 _rng = np.random.default_rng(5)
