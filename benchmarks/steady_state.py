@@ -28,36 +28,38 @@ HERE = Path(__file__).resolve().parent
 REPEATS = 3
 
 
-def make(path: str) -> None:
-    """Record every kernel and save the image."""
+def kernels(only: str) -> dict[str, Callable[[], Any]]:
+    """Import the kernels afresh and call those that are wanted."""
+    found = importlib.import_module("kernels").KERNELS
+    wanted = {name: call for name, call in found.items() if only.lower() in name.lower()}
+    for call in wanted.values():
+        call()
+    return wanted
+
+
+def make(path: str, only: str) -> None:
+    """Record the kernels and save the image."""
     import aotnb
 
     with aotnb.trace():
-        kernels = importlib.import_module("kernels").KERNELS
-        for call in kernels.values():
-            call()
+        kernels(only)
     saved = aotnb.save(path)
     for left in saved.dropped:
         print(f"left out {left.function}{left.signature}: {left.detail}", file=sys.stderr)
 
 
-def copies(path: str) -> tuple[dict[str, Callable[[], Any]], dict[str, Callable[[], Any]]]:
+def copies(path: str, only: str) -> tuple[dict[str, Callable[[], Any]], dict[str, Callable[[], Any]]]:
     """Return the kernels as the image serves them, and as the JIT compiles them."""
     import aotnb
     from aotnb import session
 
     aotnb.load(path)
-    served = importlib.import_module("kernels").KERNELS
-    for call in served.values():
-        call()
+    served = kernels(only)
     if compiled := session.compiled():
         raise SystemExit(f"not served: {', '.join(item.function for item in compiled)}; {aotnb.misses()}")
     session.deactivate()
     del sys.modules["kernels"]
-    compiled_afresh = importlib.import_module("kernels").KERNELS
-    for call in compiled_afresh.values():
-        call()
-    return served, compiled_afresh
+    return served, kernels(only)
 
 
 def calls_in_a_block(call: Callable[[], Any], seconds: float = 0.01) -> int:
@@ -111,11 +113,9 @@ class Counter:
 
 def measure(path: str, only: str, rounds: int) -> None:
     """Print one JSON object for each kernel."""
-    served, compiled = copies(path)
+    served, compiled = copies(path, only)
     counter = Counter()
     for name, image in served.items():
-        if only.lower() not in name.lower():
-            continue
         jit = compiled[name]
         number = calls_in_a_block(jit)
         found = [ratio(image, jit, number, rounds)]
@@ -142,7 +142,7 @@ def main() -> None:
     args = parser.parse_args()
     sys.path.insert(0, str(HERE / "workloads"))
     if args.step:
-        make(args.step[1]) if args.step[0] == "make" else measure(args.step[1], args.only, args.rounds)
+        make(args.step[1], args.only) if args.step[0] == "make" else measure(args.step[1], args.only, args.rounds)
         return
     with tempfile.TemporaryDirectory() as folder:
         image = os.path.join(folder, "kernels.aot")
