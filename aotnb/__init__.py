@@ -1,7 +1,7 @@
 """Ahead-of-time native images for Numba in Jupyter: trace, save, load, and run without the JIT.
 
 Record      :func:`trace`, :func:`precompile`, :func:`compile_workload`, :func:`setup_workload`
-Build       :func:`save`
+Build       :func:`save`, :func:`save_in_background`
 Load        :func:`load`
 Look        :func:`explain`, :func:`status`, :func:`traces`, :func:`last_trace`, :func:`misses`
 Frames      :func:`roots`, :func:`stragglers`, :func:`diff`, :func:`invalidations`
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         misses,
         reset_stats,
         save,
+        save_in_background,
         status,
         trace,
         traces,
@@ -57,6 +58,7 @@ __all__ = [
     "reset_stats",
     "roots",
     "save",
+    "save_in_background",
     "setup_workload",
     "status",
     "stragglers",

@@ -11,8 +11,9 @@ from typing import Any
 
 from aotnb import log, settings, workload
 from aotnb.bridge import compat, hooks
+from aotnb.building.background import BackgroundSave
 from aotnb.building.edges import distributions_of
-from aotnb.building.pipeline import build
+from aotnb.building.pipeline import Job, build, check_target, create, dump
 from aotnb.building.plan import Planner, first_problems
 from aotnb.building.roots import SessionRoots, roots_growth, specializations
 from aotnb.core.records import Compilation, Dropped, Invalidation, LoadReport, Miss, SaveReport, Served, Specialization, Status
@@ -332,19 +333,72 @@ def save(
         If *append* finds an image that is damaged, not trusted, or made for another environment.
     """
     session = _active()
-    path = _image(path)
+    where, link = _where(path, link)
+    report = dump(_job(session, where, trace, append, base, progress), where, link=link, progress=progress)
+    _saved(session, report)
+    return report
+
+
+def save_in_background(
+    path: str | Path | None = None,
+    trace: Trace | None = None,
+    *,
+    link: str = "auto",
+    append: bool = False,
+    base: Iterable[str | Path] | None = None,
+    tell: Callable[[BackgroundSave], None] = lambda save: None,
+) -> BackgroundSave:
+    """Describe what was recorded up to now, and let another process compile it into an image at *path*.
+
+    The parameters are those of :func:`save`; *tell* is called, in a thread, with the returned object when it has ended. Its
+    ``wait()`` gives the report or raises, ``cancel()`` stops it.
+
+    Raises
+    ------
+    BuildError, LinkError, ImageRejected
+        If there is nothing to save, or the image that *append* finds is refused.
+    """
+    session = _active()
+    where, link = _where(path, link)
+
+    def ended(save: BackgroundSave) -> None:
+        if save.report is not None:
+            _saved(session, save.report)
+        tell(save)
+
+    return BackgroundSave(_job(session, where, trace, append, base, None), where, link, ended)
+
+
+def _where(path: str | Path | None, link: str) -> tuple[Path, str]:
+    """Return the image file and the linker to use."""
     if link == "auto" and not os.environ.get("AOTNB_LINK"):
         link = settings.get("link")
+    where = Path(_image(path))
+    check_target(where, link)
+    return where, link
+
+
+def _job(
+    session: _Session,
+    path: Path,
+    trace: Trace | None,
+    append: bool,
+    base: Iterable[str | Path] | None,
+    progress: Callable[[str, int, int], None] | None,
+) -> Job:
+    """Describe what is to be built."""
     instances = session.recorder.instances if trace is None else trace.instances
-    keep = [ImageReader(path)] if append and Path(path).exists() else []
+    keep = [ImageReader(path)] if append and path.exists() else []
     for image in keep:
         check_fit(image)
     served = session.resolver.served if trace is None else trace.served
     bases = _bases(session, {item.image_id for item in served}, base)
-    report = build(session.recorder, instances, Path(path), link=link, progress=progress, keep=keep, bases=bases)
+    return create(session.recorder, instances, progress=progress, keep=keep, bases=bases)
+
+
+def _saved(session: _Session, report: SaveReport) -> None:
     session.dropped = report.dropped
-    log.logger.info("saved %s: %d entries, %d left out, %.2f s", path, report.entries, len(report.dropped), report.seconds)
-    return report
+    log.logger.info("saved %s: %d entries, %d left out, %.2f s", report.path, report.entries, len(report.dropped), report.seconds)
 
 
 def _bases(session: _Session, used: set[str], wanted: Iterable[str | Path] | None) -> list[ImageReader]:
@@ -371,8 +425,7 @@ def save_base(path: str | Path, *, link: str = "auto") -> SaveReport:
     session = _active()
     instances = [item for item in session.recorder.instances if distributions_of(item.module)]
     report = build(session.recorder, instances, Path(path), link=link, freeze=True)
-    session.dropped = report.dropped
-    log.logger.info("saved %s: %d entries, %d left out, %.2f s", path, report.entries, len(report.dropped), report.seconds)
+    _saved(session, report)
     return report
 
 

@@ -8,26 +8,21 @@ llvmlite holds one lock in a process, hence processes and not threads.
 from __future__ import annotations
 
 import os
-import pickle
 import re
-import struct
-import subprocess
-import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from aotnb.bridge.codegen import UnitObject, UnitSource, compile_unit
 from aotnb.bridge.environment import apply_settings, compiler_settings, process_tree
+from aotnb.building.worker import Channel, Worker
 from aotnb.core.digest import digest
 from aotnb.core.records import Shard
 from aotnb.errors import AotWarning, BuildError
 
 MIN_WEIGHT = 1000  # below it one shard is always enough
-_START = "import sys; sys.path[:] = {paths!r}; from aotnb.building import shards; shards.serve()"
 _INSTRUCTION = re.compile(r"^  \S", re.MULTILINE)
 _BLOCK = re.compile(r"^(?:[\w.$-]+|\"[^\"]*\"):", re.MULTILINE)
 _FUNCTION = re.compile(r"^define ", re.MULTILINE)
@@ -196,14 +191,15 @@ def _add(shard: Shard, item: UnitObject) -> None:
 def _compile_apart(board: _Board, shards: list[list[int]], runtime: str, times: list[Shard]) -> None:
     """Let a process of its own compile each shard. Whatever ends this, no process is left behind."""
     total = sum(map(len, shards))
-    workers = [Worker(runtime) for _ in shards]
+    workers = [Worker(__name__) for _ in shards]
     try:
         threads = [
             threading.Thread(target=_drive, args=(worker, board, shard, spent), daemon=True)
             for worker, shard, spent in zip(workers, shards, times, strict=True)
         ]
         done = len(board.objects) + total
-        for thread in threads:
+        for worker, thread in zip(workers, threads, strict=True):
+            worker.send((runtime, compiler_settings()))
             thread.start()
         while True:
             with board.changed:
@@ -244,82 +240,25 @@ def _drive(worker: Worker, board: _Board, shard: list[int], times: Shard) -> Non
         board.fail(error)
 
 
-class Worker:
-    """A process that compiles units, one after the other: same interpreter, same flags, same switches as this one."""
-
-    def __init__(self, runtime: str) -> None:
-        start = _START.format(paths=[path for path in sys.path if path])
-        command = [sys.executable, *subprocess._args_from_interpreter_flags(), "-c", start]  # type: ignore[attr-defined]
-        env = {name: value for name, value in os.environ.items() if name not in ("AOTNB_IMAGE", "AOTNB_RECORD")}
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, start_new_session=True)
-        self.send((runtime, compiler_settings()))
-
-    def send(self, message: Any) -> None:
-        """Send a message; raise :class:`BuildError` if the process has ended."""
-        assert self._process.stdin is not None
-        try:
-            _write(self._process.stdin, message)
-        except OSError:
-            raise self._ended() from None
-
-    def receive(self) -> Any:
-        """Return the next message; raise :class:`BuildError` if the process has ended."""
-        assert self._process.stdout is not None
-        try:
-            return _read(self._process.stdout)
-        except EOFError:
-            raise self._ended() from None
-
-    def _ended(self) -> BuildError:
-        status = self._process.wait()
-        return BuildError(
-            f"a process that compiled a part of the image ended with status {status}; memory may have run out:"
-            " set AOTNB_IMAGE_THREADS=1 to compile in one process"
-        )
-
-    def end(self) -> None:
-        """End the process at once; it has nothing to lose."""
-        self._process.kill()
-        self._process.communicate()
-
-
-def _write(stream: Any, message: Any) -> None:
-    data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    stream.write(struct.pack("<Q", len(data)) + data)
-    stream.flush()
-
-
-def _read(stream: Any) -> Any:
-    head = stream.read(8)
-    if len(head) < 8:
-        raise EOFError
-    (length,) = struct.unpack("<Q", head)
-    data = stream.read(length)
-    if len(data) < length:
-        raise EOFError
-    return pickle.loads(data)
-
-
 def serve() -> None:
-    """Compile what comes in over standard input until it ends: the main function of a worker."""
+    """Compile what the other process sends until it ends: what a worker runs."""
     import resource
 
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints must not get into the answers
-    questions = sys.stdin.buffer
-    runtime, settings = _read(questions)
+    channel = Channel()
+    runtime, settings = channel.receive()
     apply_settings(settings)
     while True:
         try:
-            source, cpu, features = _read(questions)
+            source, cpu, features = channel.receive()
         except EOFError:
             return
         try:
-            item = compile_unit(source, runtime, cpu, features, lambda bitcode: _write(answers, ("optimised", bitcode)))
+            item = compile_unit(source, runtime, cpu, features, lambda bitcode: channel.send(("optimised", bitcode)))
+        except BuildError as error:
+            channel.send(("failed", error))
+            continue
         except Exception as error:  # noqa: BLE001 - told to the process that asked
-            _write(
-                answers, ("failed", error if isinstance(error, BuildError) else BuildError(f"{type(error).__name__}: {error}"))
-            )
+            channel.send(("failed", BuildError(f"{type(error).__name__} in a shard: {error}; please report this")))
             continue
         item.bitcode = b""  # sent already
-        _write(answers, ("emitted", (item, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)))
+        channel.send(("emitted", (item, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)))

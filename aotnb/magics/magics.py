@@ -16,6 +16,7 @@ from IPython.display import display
 from traitlets import Bool, Enum, TraitError, Unicode, observe, validate
 
 from aotnb import session, settings
+from aotnb.building.background import BackgroundSave
 from aotnb.building.link import LINKERS
 from aotnb.display import bundle
 from aotnb.display.progress import Display, Silent, Watched, for_stream
@@ -148,14 +149,21 @@ class AotMagics(Magics):
         action="append",
         help="Build on this loaded base image; without the option, on those that have served something.",
     )
+    @argument("--background", action="store_true", help="Build in another process while cells go on; tells when it is done.")
     @_QUIET
     @no_var_expand
     @line_magic
     @one_sentence
-    def aot_save(self, line: str) -> bundle.Report | None:
-        """Compile what was traced into one native image."""
+    def aot_save(self, line: str) -> bundle.Report | BackgroundSave | None:
+        """Compile what was traced into one native image.
+
+        With ``--background`` it returns an object with ``wait()`` and ``cancel()``.
+        """
         args = _parse(self.aot_save, line)
         trace = None if args.trace is None else _trace(args.trace)
+        if args.background:
+            options = {"link": args.link, "append": args.append, "base": args.base}
+            return session.save_in_background(args.file, trace, **options, tell=print)
         with _progress(self.shell, quiet=_quiet(args)) as progress:
             report = session.save(args.file, trace, link=args.link, append=args.append, base=args.base, progress=progress)
         return None if _quiet(args) else bundle.save_report(report)

@@ -325,6 +325,56 @@ def test_new_callers_of_served_functions_are_compiled_and_appended(run: Run, tmp
 MORE = "from numba import njit\nimport lib\n\n@njit\ndef g(x):\n    return lib.f(x) * 2\n"
 
 
+# ---- in the background ----------------------------------------------------------------------------------------------
+
+
+def test_a_save_in_the_background_is_the_save_it_would_have_been(run: Run, tmp_path: Path) -> None:
+    found = run(
+        """
+        aotnb.activate()
+        import use
+        use.use()
+        told = []
+        save = aotnb.save_in_background("background.aot", tell=told.append)
+        import lib
+        lib.f(True)  # compiled meanwhile, and no part of it
+        report_of = save.wait()
+        assert told == [save] and save.is_done()
+        names = [report_of.path, repr(save).split(":")[0]]
+        """
+        "report(names=names, entries=report_of.entries)\n"
+    )
+    assert found == {"names": ["background.aot", "saved background.aot"], "entries": 4}
+    run(SAVE.format(link="auto"))
+    assert (tmp_path / "background.aot").read_bytes() == (tmp_path / "image.aot").read_bytes()
+
+
+def test_a_save_in_the_background_that_ends_early_leaves_the_old_file(run: Run, tmp_path: Path) -> None:
+    found = run(
+        """
+        aotnb.activate()
+        import use
+        use.use()
+        from pathlib import Path
+        Path("image.aot").write_text("old")
+        said = []
+        cancelled = aotnb.save_in_background(IMAGE)
+        cancelled.cancel()
+        for mistake in (cancelled.wait, lambda: aotnb.save_in_background("nowhere/image.aot")):
+            try:
+                mistake()
+            except aotnb.errors.BuildError as error:
+                said.append(str(error))
+        report(said=said, text=Path("image.aot").read_text(), files=sorted(name for name in os.listdir() if "aot" in name))
+        """
+    )
+    assert found == {
+        "said": ["the build of image.aot was cancelled", "there is no folder nowhere; make it first"],
+        "text": "old",
+        "files": ["image.aot"],
+    }
+
+
 # ---- what a served function looks like ------------------------------------------------------------------------------
 
 LOOK = """

@@ -110,6 +110,15 @@ def test_append_keeps_what_is_there(traced: Any) -> None:
     assert run(traced, "%aot_save both.aot --trace more --append").record.entries == 2
 
 
+def test_save_in_the_background(traced: Any) -> None:
+    with capture_output() as captured:
+        save = run(traced, "%aot_save later.aot --trace first --background")
+        assert repr(save).startswith(("building ", "saved "))
+        entries = save.wait().entries
+    assert (entries, Path("later.aot").exists()) == (1, True)
+    assert captured.stdout.startswith("saved ")  # the notice
+
+
 def test_the_report_can_be_had_as_an_object(traced: Any) -> None:
     run(traced, "report = %aot_report first")
     assert list(traced.user_ns["report"].frame["function"]) == ["double", "helper"]
