@@ -119,7 +119,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/python -m aotnb demo $(ARGS)
 
 docs: $(VENV)/.docs
-	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@$(BIN)/python -m sphinx -W --keep-going -q -j 2 -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 bench: $(VENV)/.demo
