@@ -1,0 +1,67 @@
+"""The reference names everything that is there: magics and their options, commands, variables, settings, columns, public names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import aotnb
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+
+
+def page(name: str) -> str:
+    return (REFERENCE / name).read_text(encoding="utf-8")
+
+
+def test_every_variable_is_on_its_page() -> None:
+    read = re.compile(r"""(?:environ(?:\.get)?[\[(]|\bvariable=|, )["'](AOTNB_[A-Z_]+)["']""")
+    used = {name for path in (ROOT / "aotnb").rglob("*.py") for name in read.findall(path.read_text(encoding="utf-8"))}
+    assert {"AOTNB_IMAGE", "AOTNB_LOG", "AOTNB_HOME", "AOTNB_VERIFY"} <= used
+    documented = set(re.findall(r"AOTNB_[A-Z_]+", page("environment.md")))
+    assert used - documented == set()
+    assert documented - used == set()
+
+
+def test_every_magic_and_option_is_on_its_page() -> None:
+    pytest.importorskip("IPython")
+    from aotnb.magics.magics import AotMagics
+
+    text = page("magics.md")
+    for kind, names in AotMagics.magics.items():
+        for name in names:
+            parser = getattr(AotMagics, name).parser
+            entry = re.search(rf"^`%%?{name}\b.*?(?=^`%|\Z)", text, re.MULTILINE | re.DOTALL)
+            assert entry is not None, (kind, name)
+            options = [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
+            missing = [option for option in options if option not in entry[0] and option not in ("--help", "--quiet")]
+            assert missing == [], name
+
+
+def test_every_setting_is_on_its_page() -> None:
+    from aotnb.magics.magics import AotMagics
+    from aotnb.settings import SETTINGS
+
+    rows = dict(re.findall(r"^\| `(\w+)` \|(.*)$", page("settings.md"), re.MULTILINE))
+    assert set(rows) == set(SETTINGS) == set(AotMagics.class_own_traits(config=True))
+    for name, setting in SETTINGS.items():
+        assert setting.variable is None or setting.variable in rows[name]
+
+
+def test_every_public_name_is_on_its_page() -> None:
+    text = page("python.md")
+    assert [name for name in aotnb.__all__ if not re.search(rf"`{name}\(", text)] == []
+
+
+def test_every_case_is_in_the_table() -> None:
+    cases = {path.stem for path in (ROOT / "tests" / "numba_cases" / "cases").glob("*.py")}
+    assert set(re.findall(r"^\| ([a-z]\d\d_\w+) \|", page("numba-cache.md"), re.MULTILINE)) == cases
+
+
+def test_every_page_is_in_the_contents() -> None:
+    contents = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    pages = [path.relative_to(ROOT / "docs").with_suffix("") for path in (ROOT / "docs").glob("*/*.md")]
+    assert [str(path) for path in pages if path.parts[0] != "_build" and f"\n{path}\n" not in contents] == []
