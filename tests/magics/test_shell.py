@@ -116,7 +116,7 @@ def test_save_in_the_background(traced: Any) -> None:
         assert repr(save).startswith(("building ", "saved "))
         entries = save.wait().entries
     assert (entries, Path("later.aot").exists()) == (1, True)
-    assert captured.stdout.startswith("saved ")  # the notice
+    assert "\nsaved later.aot: 1 entries" in captured.stdout  # the notice
 
 
 def test_the_report_can_be_had_as_an_object(traced: Any) -> None:
