@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from aotnb import log, settings, workload
 from aotnb.bridge import compat, hooks
+from aotnb.building.archive import check_emit
 from aotnb.building.background import BackgroundSave
 from aotnb.building.edges import distributions_of
 from aotnb.building.pipeline import Job, build, check_target, create, dump
@@ -305,6 +306,7 @@ def save(
     link: str = "auto",
     append: bool = False,
     base: Iterable[str | Path] | None = None,
+    emit: Sequence[str] = (),
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SaveReport:
     """Compile what was recorded into one native image at *path*.
@@ -322,6 +324,9 @@ def save(
     base
         Loaded base images that the new one builds on: their entries are left to them, and a load of the new image loads
         them too. None means those that have served something here; an empty list, none at all.
+    emit
+        What to write beside the image, for other tools: "object", "bitcode", "assembly", each an archive with a member
+        for each unit (``nb.bitcode.a`` for ``nb.aot``). "native" is the image itself.
     progress
         Called as ``progress(stage, done, total)``.
 
@@ -333,8 +338,9 @@ def save(
         If *append* finds an image that is damaged, not trusted, or made for another environment.
     """
     session = _active()
+    check_emit(emit)
     where, link = _where(path, link)
-    report = dump(_job(session, where, trace, append, base, progress), where, link=link, progress=progress)
+    report = dump(_job(session, where, trace, append, base, progress), where, link=link, progress=progress, emit=emit)
     _saved(session, report)
     return report
 

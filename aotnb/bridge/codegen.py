@@ -118,6 +118,15 @@ def bitcode_of_text(text: str) -> bytes:
     return ll.parse_assembly(text).as_bitcode()  # type: ignore[no-any-return]
 
 
+@global_compiler_lock
+def assembly_of(bitcode: bytes, cpu: str, features: str) -> bytes:
+    """Return the assembly of an optimised unit."""
+    generator = ImageCodegen(cpu, features)
+    module = ll.parse_bitcode(bitcode)
+    text: str = generator._tm.emit_assembly(module)
+    return text.encode()
+
+
 def parse_module(text: str) -> Any:
     """Parse the text of a canonical module."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from aotnb.bridge.codegen import (
 )
 from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.symbols import is_helper, is_mathematics, is_provided
+from aotnb.building.archive import write_archives
 from aotnb.building.link import Linked, choose, link_with
 from aotnb.building.manifest import stored_instances
 from aotnb.building.packages import frozen_tree, summaries
@@ -128,14 +129,17 @@ def create(
     )
 
 
-def dump(job: Job, path: Path, *, link: str = "auto", progress: Progress | None = None) -> SaveReport:
-    """Compile, link and publish what :func:`create` described; in this process or in another one like it."""
+def dump(job: Job, path: Path, *, link: str = "auto", progress: Progress | None = None, emit: Sequence[str] = ()) -> SaveReport:
+    """Compile, link and publish what :func:`create` described; in this process or in another one like it.
+
+    *emit* names what else to write: see :mod:`aotnb.building.archive`.
+    """
     report = progress or (lambda stage, done, total: None)
     started = time.perf_counter()
     linkers, key, plan = choose(link), user_key(), job.plan
     timings = {"plan": job.seconds}
     keys = unit_keys(job.units, job.runtime)
-    known = _in_stock(job, keys)
+    known = {} if emit else _in_stock(job, keys)  # objects in stock come without their bitcode
     compiled = compile_all(job.units, job.runtime, report, known)
     objects = compiled.objects
     timings["compile"] = time.perf_counter() - started
@@ -148,6 +152,7 @@ def dump(job: Job, path: Path, *, link: str = "auto", progress: Progress | None 
     parts, image_id = _parts(job, objects, table_object, table, linked)
     inlined = frozenset(number for unit in job.units for number in unit.available)
     parts["units"] = pack_units(keys, objects, inlined, linked=bool(linked.native))
+    write_archives(path, emit, job.units, objects)
     size = publish(path, parts, key)
     timings["write"] = time.perf_counter() - clock
     report("done", 1, 1)

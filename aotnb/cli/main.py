@@ -117,6 +117,7 @@ def _add_precompile(commands: argparse._SubParsersAction[_Parser]) -> None:
     build.add_argument("-w", "--workload", metavar="SCRIPT", action="append", default=[], help="with -p: run SCRIPT")
     build.add_argument("-a", "--append", action="store_true", help="keep the entries of an image that is there")
     build.add_argument("--link", choices=LINKS, default="auto", help="how to link; auto is $AOTNB_LINK, or what is there")
+    build.add_argument("--emit", metavar="KINDS", default="", help="archives to write beside the image: object,bitcode,assembly")
     build.add_argument("-v", "--verbose", action="store_true", help="also say by which command the image was linked")
     build.set_defaults(command=_precompile)
 
@@ -155,9 +156,11 @@ def _precompile(args: argparse.Namespace) -> int:
     if not args.package:
         if args.workload:
             raise AotError("a workload is for a base image; name its packages with --package")
-        return precompile(args.trace, args.module, args.output, link=args.link, append=args.append, verbose=args.verbose)
-    if args.trace or args.module or args.append:
-        raise AotError("a base image is made of packages and workloads alone; leave trace files, -m and -a away")
+        emit = args.emit.split(",") if args.emit else []
+        options = {"link": args.link, "append": args.append, "emit": emit, "verbose": args.verbose}
+        return precompile(args.trace, args.module, args.output, **options)
+    if args.trace or args.module or args.append or args.emit:
+        raise AotError("a base image is made of packages and workloads alone; leave trace files, -m, -a and --emit away")
     return precompile_packages(args.package, args.workload, args.output, link=args.link, verbose=args.verbose)
 
 

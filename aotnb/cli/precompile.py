@@ -9,7 +9,9 @@ from aotnb.core.records import SaveReport
 from aotnb.errors import AotError
 
 
-def precompile(traces: list[str], modules: list[str], output: str, *, link: str, append: bool, verbose: bool) -> int:
+def precompile(
+    traces: list[str], modules: list[str], output: str, *, link: str, append: bool, emit: list[str], verbose: bool
+) -> int:
     """Build the image; the exit status is 0 if anything was built."""
     if not traces and not modules:
         raise AotError("there is nothing to precompile; give a trace file, or a module with -m")
@@ -23,7 +25,7 @@ def precompile(traces: list[str], modules: list[str], output: str, *, link: str,
         print(f"aotnb: skipped {item.what}: {item.why}", file=sys.stderr)
     total = result.done + len(result.skipped)
     print(f"{result.done} of {total} carried out" + (f", {len(result.skipped)} skipped" if result.skipped else ""))
-    _tell(output, session.save(output, link=link, append=append), verbose=verbose)
+    _tell(output, session.save(output, link=link, append=append, emit=emit), verbose=verbose)
     return 0
 
 

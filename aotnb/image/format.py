@@ -53,7 +53,7 @@ def publish(path: Path, parts: dict[str, bytes], key: bytes) -> int:
     listing = dump_json(directory)
     trailer = _seal(offset, listing, key)
     try:
-        with _replacing(path) as file:
+        with replacing(path) as file:
             for name in PARTS:
                 file.write(parts[name])
             file.write(listing)
@@ -70,7 +70,8 @@ def _seal(offset: int, listing: bytes, key: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Write a file beside *path* that takes its place when all went well, and is removed otherwise."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -149,6 +149,7 @@ class AotMagics(Magics):
         action="append",
         help="Build on this loaded base image; without the option, on those that have served something.",
     )
+    @argument("--emit", metavar="KINDS", help="Write archives beside the image: object, bitcode, assembly, with commas between.")
     @argument("--background", action="store_true", help="Build in another process while cells go on; tells when it is done.")
     @_QUIET
     @no_var_expand
@@ -161,11 +162,16 @@ class AotMagics(Magics):
         """
         args = _parse(self.aot_save, line)
         trace = None if args.trace is None else _trace(args.trace)
+        emit = args.emit.split(",") if args.emit else ()
+        if args.background and emit:
+            raise UsageError("--background and --emit do not go together: leave one out")
         if args.background:
             options = {"link": args.link, "append": args.append, "base": args.base}
             return session.save_in_background(args.file, trace, **options, tell=print)
         with _progress(self.shell, quiet=_quiet(args)) as progress:
-            report = session.save(args.file, trace, link=args.link, append=args.append, base=args.base, progress=progress)
+            report = session.save(
+                args.file, trace, link=args.link, append=args.append, base=args.base, emit=emit, progress=progress
+            )
         return None if _quiet(args) else bundle.save_report(report)
 
     @magic_arguments()

@@ -375,6 +375,28 @@ def test_a_save_in_the_background_that_ends_early_leaves_the_old_file(run: Run, 
     }
 
 
+def test_what_else_is_emitted(run: Run, tmp_path: Path) -> None:
+    found = run(
+        """
+        aotnb.activate()
+        import lib
+        lib.f(2)
+        saved = aotnb.save(IMAGE, emit=["native", "object", "bitcode", "assembly"])
+        import llvmlite.binding as ll
+        data = open("image.bitcode.a", "rb").read()
+        functions, place = [], 8
+        while place < len(data):
+            size = int(data[place + 48:place + 58])
+            module = ll.parse_bitcode(data[place + 60:place + 60 + size])
+            functions += [f.name for f in module.functions if not f.is_declaration and f.name.startswith("lib.f(int64)")]
+            place += 60 + size + size % 2
+        report(functions=len(functions) > 0, files=sorted(name for name in os.listdir() if name.startswith("image.")))
+        """
+    )
+    assert found == {"functions": True, "files": ["image.aot", "image.assembly.a", "image.bitcode.a", "image.object.a"]}
+    assert b"lib.f(int64)" in (tmp_path / "image.assembly.a").read_bytes()
+
+
 # ---- what a served function looks like ------------------------------------------------------------------------------
 
 LOOK = """
