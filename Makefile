@@ -6,6 +6,7 @@
 #   make test-verify               the edit suite under the oracle: every hit is compiled as well and compared
 #   make test-numba                Numba's own tests: plain, recording, and from the image (MODULES='test_tuples ...'); hours
 #   make test-worlds-long          random notebooks beside an oracle: make test-worlds-long STEPS=5000 SEED=1
+#   make test-browser              the front ends in a real Chromium (which has to be installed)
 #   make test-matrix               the tests under the other supported Numba
 #   make docs                      the documentation, warnings are errors -> docs/_build/html
 #   make bench                     first-call times in fresh processes
@@ -33,7 +34,7 @@ unexport AOTNB_IMAGE AOTNB_RECORD AOTNB_REPORT AOTNB_TRACE_COMPILE AOTNB_TRACE_D
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env test lint types contracts pytest test-slow test-verify test-numba test-worlds-long test-matrix demo docs bench format clean
+.PHONY: help env test lint types contracts pytest test-slow test-verify test-numba test-worlds-long test-browser test-matrix demo docs bench format clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -65,6 +66,11 @@ $(VENV)/.demo: pyproject.toml aotnb-autostart.pth | $(VENV)/.made
 $(VENV)/.zig: pyproject.toml | $(VENV)/.made
 	@echo "installing zig's linker into $(VENV)"
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[zig]'
+	@touch $@
+
+$(VENV)/.browser: pyproject.toml aotnb-autostart.pth | $(VENV)/.made
+	@echo "installing aotnb and the front ends into $(VENV)"
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable . --group browser
 	@touch $@
 
 $(VENV)/.docs: pyproject.toml | $(VENV)/.made
@@ -109,6 +115,9 @@ test-numba: $(VENV)/.test
 
 test-worlds-long: $(VENV)/.test
 	@$(BIN)/python tests/worlds/differential.py --steps $(STEPS) --seed $(SEED) $(ARGS)
+
+test-browser: $(VENV)/.test $(VENV)/.browser
+	@AOTNB_BROWSER=required $(BIN)/python -m pytest -q -m browser tests/browser $(ARGS)
 
 test-matrix: $(MATRIX_VENV)/.test
 	@$(MATRIX_BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not slow and not corpus and not browser and not notebook' $(ARGS)

@@ -57,6 +57,8 @@ def measure(script: Path, repeat: int, folder: Path) -> dict[str, Any]:
         "cold_s": median(cold, "import_s", "first_s"),
         "shipped_s": median(shipped, "import_s", "first_s"),
         "image_s": median(served, "import_s", "first_s"),
+        "cold_first_s": median(cold, "first_s"),
+        "shipped_first_s": median(shipped, "first_s"),
         "image_first_s": median(served, "first_s"),
         "steady_s": median(served, "second_s"),
         "load_ms": statistics.median(load_ms) if load_ms else None,

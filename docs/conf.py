@@ -6,9 +6,8 @@ The notebooks are executed here, which is their test. What they gave is kept as 
 import hashlib
 import os
 import shutil
-from pathlib import Path
-
 from importlib.metadata import version as _version
+from pathlib import Path
 
 project = "aotnb"
 author = "The aotnb contributors"
@@ -57,6 +56,7 @@ nb_execution_timeout = 300
 nb_merge_streams = True
 nitpicky = False
 
+html_static_path = ["_static"]
 html_theme = "pydata_sphinx_theme"
 html_title = "aotnb"
 html_theme_options = {"show_prev_next": False, "navigation_with_keys": False}
