@@ -44,7 +44,7 @@ def draw(results: list[dict[str, Any]]) -> str:
     y += 24
     parts.append(f'<text x="0" y="{y}">Seconds of the first call in a fresh process. Less is better.</text>')
     told = [
-        f"{NAMES.get(r['workload'], r['workload'])} {r['cold_first_s']:.1f} s without a cache, {r['image_first_s']:.2f} s with an image"
+        f"{NAMES.get(r['workload'], r['workload'])} {r['cold_first_s']:.1f} s cold, {r['image_first_s']:.2f} s with an image"
         for r in results
     ]
     title = "First calls with and without aotnb: " + "; ".join(told)

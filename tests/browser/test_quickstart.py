@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -66,7 +65,7 @@ CONTRAST = """
 def test_trace_save_restart_load(open_notebook: Callable[..., Any], tmp_path: Path, server: Any) -> None:
     notebook = open_notebook("trace.ipynb", *TRACE)
     assert notebook.run_all(), notebook.outputs()
-    expect(notebook.page.locator(".jp-OutputArea-output table").first).to_be_visible()
+    notebook.page.locator(".jp-OutputArea-output table").first.wait_for()
     assert "2 compilations (1 top-level)" in "\n".join(notebook.outputs())
     notebook.restart()
     notebook = open_notebook("load.ipynb", *LOAD, *REPORTS)
