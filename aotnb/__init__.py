@@ -4,7 +4,7 @@ Record      :func:`trace`, :func:`precompile`, :func:`compile_workload`, :func:`
 Build       :func:`save`, :func:`save_in_background`
 Load        :func:`load`
 Look        :func:`explain`, :func:`status`, :func:`traces`, :func:`last_trace`, :func:`misses`
-Frames      :func:`roots`, :func:`stragglers`, :func:`diff`, :func:`invalidations`
+Reports     :func:`roots`, :func:`stragglers`, :func:`diff`, :func:`invalidations`, :func:`explore`
 Guard       :func:`forbid_compilation`
 Switch      :func:`activate`, :func:`deactivate`, :func:`is_active`
 """
@@ -19,9 +19,10 @@ TYPE_CHECKING = False  # not from typing, whose import would be most of what AOT
 if TYPE_CHECKING:
     from typing import Any
 
+    from aotnb.display.asked import diff, invalidations, roots, stragglers
+    from aotnb.display.explorer import explore
     from aotnb.guards import forbid_compilation
     from aotnb.replay import precompile
-    from aotnb.reports.asked import diff, invalidations, roots, stragglers
     from aotnb.reports.question import explain
     from aotnb.session import (
         activate,
@@ -48,6 +49,7 @@ __all__ = [
     "deactivate",
     "diff",
     "explain",
+    "explore",
     "forbid_compilation",
     "invalidations",
     "is_active",
@@ -68,7 +70,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "aotnb.reports.asked": ("diff", "invalidations", "roots", "stragglers"),
+    "aotnb.display.asked": ("diff", "invalidations", "roots", "stragglers"),
+    "aotnb.display.explorer": ("explore",),
     "aotnb.reports.question": ("explain",),
     "aotnb.guards": ("forbid_compilation",),
     "aotnb.replay": ("precompile",),

@@ -17,11 +17,13 @@ from aotnb.building.edges import distributions_of
 from aotnb.building.pipeline import Job, build, check_target, create, dump
 from aotnb.building.plan import Planner, first_problems
 from aotnb.building.roots import SessionRoots, roots_growth, specializations
+from aotnb.core.faces import Faces
 from aotnb.core.records import Compilation, Dropped, Invalidation, LoadReport, Miss, SaveReport, Served, Specialization, Status
 from aotnb.core.roots import RootsRegistry
 from aotnb.core.text import type_text
 from aotnb.errors import AotError, TraceError, VerifyMismatch
 from aotnb.image.contents import specialization
+from aotnb.image.costs import Costs, question, read_costs, write_costs
 from aotnb.image.model import CodeInstance
 from aotnb.image.reader import ImageReader
 from aotnb.loading.loader import LoadedImage, Resolver, check_fit
@@ -166,7 +168,7 @@ def _active() -> _Session:
     return _session
 
 
-class Trace:
+class Trace(Faces):
     """The compilations of a stretch of a session: a context manager that stays readable afterwards.
 
     >>> with trace("example") as recorded:
@@ -279,6 +281,7 @@ def describe_instances(instances: list[Instance]) -> list[Compilation]:
                 reason=None if problem is None else problem[0],
                 detail="" if problem is None else problem[1],
                 called=instance.python_called,
+                started=instance.started,
             )
         )
     return records
@@ -340,8 +343,10 @@ def save(
     session = _active()
     check_emit(emit)
     where, link = _where(path, link)
+    costs = _costs_of(session, where, trace, append)
     report = dump(_job(session, where, trace, append, base, progress), where, link=link, progress=progress, emit=emit)
     _saved(session, report)
+    write_costs(report.image_id, costs)
     return report
 
 
@@ -366,10 +371,12 @@ def save_in_background(
     """
     session = _active()
     where, link = _where(path, link)
+    costs = _costs_of(session, where, trace, append)
 
     def ended(save: BackgroundSave) -> None:
         if save.report is not None:
             _saved(session, save.report)
+            write_costs(save.report.image_id, costs)
         tell(save)
 
     return BackgroundSave(_job(session, where, trace, append, base, None), where, link, ended)
@@ -402,9 +409,28 @@ def _job(
     return create(session.recorder, instances, progress=progress, keep=keep, bases=bases)
 
 
+def _costs_of(session: _Session, path: Path, trace: Trace | None, append: bool) -> Costs:
+    instances = session.recorder.instances if trace is None else trace.instances
+    return _costs(instances, [ImageReader(path).image_id] if append and path.exists() else [])
+
+
 def _saved(session: _Session, report: SaveReport) -> None:
     session.dropped = report.dropped
     log.logger.info("saved %s: %d entries, %d left out, %.2f s", report.path, report.entries, len(report.dropped), report.seconds)
+
+
+def _costs(instances: list[Instance], kept: list[str]) -> Costs:
+    """Return what the JIT took for what a save took, and for the images whose entries it kept."""
+    total = 0.0
+    questions: dict[str, float] = {}
+    for known in filter(None, map(read_costs, kept)):
+        total += known.total
+        questions |= known.questions
+    for item in describe_instances(instances):
+        if item.saveable:
+            total += item.own_seconds
+            questions[question(item.module, item.function, item.signature)] = item.seconds
+    return Costs(total, questions)
 
 
 def _bases(session: _Session, used: set[str], wanted: Iterable[str | Path] | None) -> list[ImageReader]:

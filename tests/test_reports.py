@@ -11,7 +11,7 @@ import pytest
 
 from aotnb import reports
 from aotnb.core.records import Compilation, Dropped, LoadReport, Miss, SaveReport, Served, Specialization, Status
-from aotnb.display import bundle
+from aotnb.display import bundle, plots
 from aotnb.display.progress import DELAY, Display, Silent, TerminalLine, Watched, for_stream
 from aotnb.display.render import html_table, text_table
 from aotnb.reports.differences import Side, diff_table
@@ -184,7 +184,7 @@ def test_text_and_html_of_a_report() -> None:
 
 def test_one_line_reports() -> None:
     assert repr(bundle.load_report(STATUS.images[0])) == (
-        "loaded nb.aot: 3 entries of 2 functions for generic in 4.0 ms; compiling them took 31.0 s"
+        "loaded nb.aot: 3 entries of 2 functions ready for generic in 4.0 ms; JIT time avoided: 31.0 s; refused at save: 0"
     )
     saved = repr(bundle.save_report(SAVED)).splitlines()
     assert saved[0].startswith("saved nb.aot: 1 entry, 2 code instances in 1 unit, 23 KB for generic, linked by cc")
@@ -204,7 +204,9 @@ def test_a_report_that_cannot_be_shown_warns_and_shows_its_line() -> None:
     def fail(table: Table) -> Table:
         raise RuntimeError("no")
 
-    report = bundle.Report(None, ["the line"], lambda: Table(("a",), [(1,)]), fail)
+    report = bundle.Report(
+        None, ["the line"], lambda: Table(("a",), [(1,)]), fail, title="one", plot=lambda: plots.compile_time([])
+    )
     with pytest.warns(UserWarning, match="could not be shown: RuntimeError: no"):
         assert report._repr_mimebundle_() == {"text/plain": "the line"}
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from aotnb.core.faces import Faces
+
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
@@ -33,6 +35,7 @@ class Compilation:
     reason: str | None = None
     detail: str = ""
     called: bool = False  # by Python, not only by other compiled code
+    started: float = 0.0  # seconds of a clock without a meaning of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class SaveReport:
+class SaveReport(Faces):
     """What ``save`` wrote. ``size`` in bytes; ``timings`` in seconds by stage.
 
     ``unexplained`` is empty unless aotnb has a defect: see :class:`Unexplained`.
@@ -186,8 +189,11 @@ class Invalidation:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadReport:
-    """What ``load`` mapped. ``jit_seconds`` = compile time that the entries took when they were traced."""
+class LoadReport(Faces):
+    """What ``load`` mapped. ``jit_seconds`` = what the JIT took for its code when it was traced, None where that is unknown.
+
+    ``left_out`` is what the save could not take.
+    """
 
     path: str
     image_id: str
@@ -196,7 +202,8 @@ class LoadReport:
     linked: str  # "dlopen" or "in-process"
     target: str
     milliseconds: float
-    jit_seconds: float
+    jit_seconds: float | None
+    left_out: tuple[Dropped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,17 +224,18 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One call answered from an image instead of the JIT."""
+    """One call answered from an image instead of the JIT, which took ``jit_seconds`` when it was traced (None: unknown)."""
 
     function: str
     module: str
     signature: str
     image_id: str
     milliseconds: float
+    jit_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class Status(Faces):
     """State of aotnb in this process."""
 
     active: bool

@@ -1,16 +1,23 @@
-"""Reports: one object with a text face, an HTML face and a frame. Imports reports; pandas only through ``.frame``."""
+"""Reports: one object with a text face, an HTML face, a frame, a plot and an explorer. pandas only when asked for."""
 
 from __future__ import annotations
 
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aotnb.core.records import LoadReport, SaveReport, Status
+from aotnb.display import plots
+from aotnb.display.page import html_page
 from aotnb.display.render import html_table, text_table
+from aotnb.errors import AotError
+from aotnb.image.contents import code_sizes
 from aotnb.reports import changes, tables
+from aotnb.reports.changes import Invalidations
 from aotnb.reports.differences import Side, diff_table
 from aotnb.reports.explain import cure, sentence
 from aotnb.reports.frames import frame
@@ -20,13 +27,20 @@ from aotnb.reports.tables import Table, TraceLike
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
-    from aotnb.core.records import LoadReport, SaveReport, Status, Straggler
-    from aotnb.reports.changes import Invalidations
+    from aotnb.core.records import Straggler
+    from aotnb.display.explorer import Rows
+
+
+_MAY_BE_MISSING = ("seconds", "seconds_a", "seconds_b", "jit_seconds")
 
 
 class Report:
-    """What a magic returns.
+    """What a magic or a public function returns: a table with faces.
+
+    ``frame`` is *the* table. For short, ``report["column"]`` and ``report.columns`` ask the frame, ``len(report)`` counts
+    its rows and iteration gives them as tuples.
 
     Attributes
     ----------
@@ -37,17 +51,69 @@ class Report:
     """
 
     def __init__(
-        self, record: Any, lines: list[str], table: Callable[[], Table], shown: Callable[[Table], Table | None] | None = None
+        self,
+        record: Any,
+        lines: list[str],
+        table: Callable[[], Table],
+        shown: Callable[[Table], Table | None] | None = None,
+        *,
+        title: str,
+        plot: Callable[[], Figure],
     ) -> None:
         self.record = record
         self._lines = lines
         self._table = table
         self._shown = shown
+        self.title = title
+        self._plot = plot
 
     @property
     def frame(self) -> pd.DataFrame:
         """All rows as a pandas frame."""
-        return frame(self._table())
+        table = self._table()
+        return frame(table).astype({name: float for name in _MAY_BE_MISSING if name in table.columns})
+
+    @property
+    def columns(self) -> pd.Index[str]:
+        """The columns of the frame."""
+        return self.frame.columns
+
+    def __getitem__(self, column: Any) -> Any:
+        return self.frame[column]
+
+    def __len__(self) -> int:
+        return len(self._table().rows)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self._table().rows)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def plot(self) -> Figure:
+        """Draw the record: a matplotlib Figure. What each means is in the page on plots."""
+        return self._plot()
+
+    def explore(self) -> Rows:
+        """Open the rows in widgets: filter, sort, and look at one after the other."""
+        from aotnb.display.explorer import Rows
+
+        return Rows(self.title, self._table())
+
+    def to_html(self, file: str | os.PathLike[str]) -> Path:
+        """Write one HTML file with all rows and the plot, which loads nothing from anywhere, and return its path.
+
+        Raises
+        ------
+        AotError
+            If the file cannot be written.
+        """
+        path = Path(file)
+        try:
+            path.write_text(html_page(self.title, self._lines, self._table(), self.plot()), encoding="utf-8")
+        except OSError as error:
+            raise AotError(f"cannot write {path}: {error.strerror or error}") from None
+        return path
 
     def _view(self) -> Table | None:
         view = self._shown(self._table()) if self._shown is not None else None
@@ -71,6 +137,19 @@ class Report:
             return {"text/plain": "\n".join(self._lines)}
 
 
+def report(record: Any) -> Report:
+    """Return the report on a record that a public function gave."""
+    if isinstance(record, SaveReport):
+        return save_report(record)
+    if isinstance(record, LoadReport):
+        return load_report(record)
+    if isinstance(record, Status):
+        return status_report(record)
+    if isinstance(record, Invalidations):
+        return invalidations_report(record)
+    return trace_report(record)
+
+
 def trace_report(trace: TraceLike) -> Report:
     """Return the report on a traced cell: what was compiled, for how long, and whether a save takes it."""
     compilations = trace.compilations
@@ -84,7 +163,14 @@ def trace_report(trace: TraceLike) -> Report:
         times = f"{spent:.2f} s of {trace.seconds:.2f} s"
         line = f"trace {trace.name!r}: {count} ({len(top)} top-level), {times}; {saved} can be saved"
     reasons = Counter(item.reason for item in compilations if not item.saveable)
-    return Report(trace, [line, *_reason_lines(reasons)], lambda: tables.compilations_table(trace), _main_columns)
+    return Report(
+        trace,
+        [line, *_reason_lines(reasons)],
+        lambda: tables.compilations_table(trace),
+        _main_columns,
+        title=f"Trace {trace.name}",
+        plot=lambda: plots.compile_time(compilations),
+    )
 
 
 def _main_columns(table: Table) -> Table:
@@ -107,20 +193,35 @@ def save_report(report: SaveReport) -> Report:
         lines.append(f"left out: {len(report.dropped)}")
         lines += _reason_lines(Counter(item.reason for item in report.dropped))
     lines += [f"{item.module}.{item.function}: {item.detail}" for item in report.unexplained]
-    return Report(report, lines, lambda: tables.dropped_table(report))
+    return Report(
+        report,
+        lines,
+        lambda: tables.dropped_table(report),
+        title=f"Saved image {_nice(report.path)}",
+        plot=lambda: image_map(report.path),
+    )
 
 
 def load_report(report: LoadReport) -> Report:
     """Return the one line on a loaded image."""
-    spared = f"; compiling them took {report.jit_seconds:.1f} s" if report.jit_seconds else ""
-    holds = f"{_entries(report.entries)} of {_count(report.functions, 'function')} for {report.target}"
-    line = f"loaded {_nice(report.path)}: {holds} in {report.milliseconds:.1f} ms{spared}"
+    spared = "unknown" if report.jit_seconds is None else f"{report.jit_seconds:.1f} s"
+    holds = f"{_entries(report.entries)} of {_count(report.functions, 'function')} ready for {report.target}"
+    reasons = Counter(item.reason for item in report.left_out)
+    why = f" ({', '.join(f'{count} {code}' for code, count in reasons.most_common())})" if reasons else ""
+    line = f"loaded {_nice(report.path)}: {holds} in {report.milliseconds:.1f} ms; JIT time avoided: {spared}"
+    line += f"; refused at save: {len(report.left_out)}{why}"
     columns = ("image", "entries", "functions", "linked", "target", "milliseconds", "jit_seconds", "image_id")
     row = (
         report.path, report.entries, report.functions, report.linked, report.target, report.milliseconds, report.jit_seconds,
         report.image_id,
     )  # fmt: skip
-    return Report(report, [line], lambda: Table(columns, [row]))
+    return Report(
+        report,
+        [line],
+        lambda: Table(columns, [row]),
+        title=f"Loaded image {_nice(report.path)}",
+        plot=lambda: image_map(report.path),
+    )
 
 
 def status_report(status: Status) -> Report:
@@ -136,19 +237,40 @@ def status_report(status: Status) -> Report:
         for image in status.images
     ]
     if not status.misses:
-        return Report(status, lines, lambda: tables.misses_table(status.misses))
+        return Report(
+            status, lines, lambda: tables.misses_table(status.misses), title="Status", plot=lambda: _served_plot(status)
+        )
     lines += ["not served:", *_reason_lines(Counter(miss.reason for miss in status.misses))]
     shown = ("function", "module", "signature", "reason", "detail")
-    return Report(status, lines, lambda: tables.misses_table(status.misses), lambda table: _select(table, shown))
+    return Report(
+        status,
+        lines,
+        lambda: tables.misses_table(status.misses),
+        lambda table: _select(table, shown),
+        title="Status",
+        plot=lambda: _served_plot(status),
+    )
 
 
 def invalidations_report(rows: Invalidations) -> Report:
     """Return what was invalidated, as a tree; all columns are in the frame."""
     if not rows:
-        return Report(rows, ["nothing was invalidated so far"], lambda: changes.invalidations_table(rows))
+        return Report(
+            rows,
+            ["nothing was invalidated so far"],
+            lambda: changes.invalidations_table(rows),
+            title="Invalidations",
+            plot=lambda: plots.invalidation_tree(rows),
+        )
     spent, worlds = sum(row.seconds for row in rows), len({row.world for row in rows})
     line = f"{_count(len(rows), 'specialization')} invalidated by {_count(worlds, 'change')}, {spent:.2f} s"
-    return Report(rows, [line, *changes.tree_lines(rows)], lambda: changes.invalidations_table(rows))
+    return Report(
+        rows,
+        [line, *changes.tree_lines(rows)],
+        lambda: changes.invalidations_table(rows),
+        title="Invalidations",
+        plot=lambda: plots.invalidation_tree(rows),
+    )
 
 
 def diff_report(a: Side, b: Side) -> Report:
@@ -159,7 +281,18 @@ def diff_report(a: Side, b: Side) -> Report:
     line = f"from {a.name} to {b.name}: {changes}"
     wanted = ("change", "function", "module", "signature", "difference", "roots_added", "roots_removed", "reason_b")
     different = Table(table.columns, [row for row in table.rows if row[0] != "same"])
-    return Report((a, b), [line], lambda: table, lambda _: _select(different, wanted))
+    return Report(
+        (a, b),
+        [line],
+        lambda: table,
+        lambda _: _select(different, wanted),
+        title=f"From {a.name} to {b.name}",
+        plot=lambda: plots.bars(
+            "Seconds of compilation that differ",
+            "seconds",
+            [(row[1], abs((row[8] or 0.0) - (row[7] or 0.0))) for row in different.rows],
+        ),
+    )
 
 
 def roots_report(table: Table, func: str | None) -> Report:
@@ -170,7 +303,14 @@ def roots_report(table: Table, func: str | None) -> Report:
     line = f"{_count(len(table.rows), 'root')}{of} in {_count(methods, 'method')}, {sum(columns['bytes'])} bytes"
     lines = [line, *(f"  {count} of {owner}" for owner, count in owners.most_common())]
     wanted = ("method", "key", "index", "kind", "value", "bytes", "added_by", "users")
-    return Report(func, lines, lambda: table, lambda shown: _select(shown, wanted))
+    return Report(
+        func,
+        lines,
+        lambda: table,
+        lambda shown: _select(shown, wanted),
+        title=f"Roots{of}",
+        plot=lambda: plots.bars("Roots", "bytes", zip(columns["method"], columns["bytes"], strict=True)),
+    )
 
 
 def growth_report(table: Table) -> Report:
@@ -178,7 +318,14 @@ def growth_report(table: Table) -> Report:
     new, shared, duplicates = (sum(row[place] for row in table.rows) for place in (4, 5, 6))
     line = f"{_count(len(table.rows), 'compilation')}: {new} new roots, {shared} shared with earlier ones"
     line += f"; {duplicates} brought by more than one owner" if duplicates else ""
-    return Report(None, [line], lambda: table, lambda shown: shown)
+    return Report(
+        None,
+        [line],
+        lambda: table,
+        lambda shown: shown,
+        title="Growth of the roots tables",
+        plot=lambda: plots.roots_growth(table),
+    )
 
 
 def merge_report(rows: Table, costs: Table, files: list[str]) -> Report:
@@ -187,7 +334,14 @@ def merge_report(rows: Table, costs: Table, files: list[str]) -> Report:
     found = f"{_count(len(rows.rows), 'root')}, {shared} in both, no reference rewritten"
     line = f"{' and '.join(map(_nice, files))} in one process: {found}"
     wanted = ("method", "key", "index", "position", "kind", "value", "references", "shared_with")
-    return Report(files, [line, "", *text_table(costs).splitlines()], lambda: rows, lambda shown: _select(shown, wanted))
+    return Report(
+        files,
+        [line, "", *text_table(costs).splitlines()],
+        lambda: rows,
+        lambda shown: _select(shown, wanted),
+        title="Merged roots",
+        plot=lambda: plots.bars("What each way of storing the roots costs", "bytes", [(row[0], row[2]) for row in costs.rows]),
+    )
 
 
 def stragglers_report(rows: list[Straggler]) -> Report:
@@ -197,12 +351,52 @@ def stragglers_report(rows: list[Straggler]) -> Report:
     lines = [f"{_count(len(compiled), 'straggler')} compiled in {spent:.2f} s, {len(rows) - len(compiled)} cannot be saved"]
     lines += _reason_lines(Counter(row.reason for row in rows))
     wanted = ("what", "function", "module", "signature", "reason", "difference", "seconds")
-    return Report(rows, lines, lambda: stragglers_table(rows), lambda shown: _select(shown, wanted))
+    return Report(
+        rows,
+        lines,
+        lambda: stragglers_table(rows),
+        lambda shown: _select(shown, wanted),
+        title="Stragglers",
+        plot=lambda: plots.bars("Stragglers", "seconds", [(row.function, row.seconds or 0.0) for row in rows]),
+    )
+
+
+def cost_report(costs: Table, files: list[str]) -> Report:
+    """Return what each way of storing the roots of some images costs."""
+    line = f"storing the roots of {' and '.join(map(_nice, files))}"
+    return Report(
+        files,
+        [line],
+        lambda: costs,
+        lambda shown: shown,
+        title="Costs of merging",
+        plot=lambda: plots.bars("What each way of storing the roots costs", "bytes", [(row[0], row[2]) for row in costs.rows]),
+    )
+
+
+def image_map(path: str) -> Figure:
+    """Draw how much raw code each function has in an image."""
+    return plots.bars("Raw code in the image", "bytes", code_sizes(path))
+
+
+def _served_plot(status: Status) -> Figure:
+    measured = {
+        s.function: {"image": s.milliseconds / 1000, **({} if s.jit_seconds is None else {"cold": s.jit_seconds})}
+        for s in status.served
+    }
+    return plots.first_results(measured)
 
 
 def explanation_report(found: Explanation) -> Report:
     """Return why a call would be served or compiled, and its arguments beside those of the nearest entry."""
-    return Report(found, found.lines, lambda: arguments_table(found), lambda table: None if found.served else table)
+    return Report(
+        found,
+        found.lines,
+        lambda: arguments_table(found),
+        lambda table: None if found.served else table,
+        title="Explanation",
+        plot=lambda: plots.bars("Explanation", "measurements", []),
+    )
 
 
 def _reason_lines(reasons: Counter[str] | Counter[str | None]) -> Iterable[str]:

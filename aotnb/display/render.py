@@ -42,14 +42,15 @@ def text_table(table: Table, limit: int = TEXT_ROWS, width: int = TEXT_WIDTH) ->
     return "\n".join(lines)
 
 
-def html_table(table: Table, limit: int = HTML_ROWS) -> str:
-    """Return the first ``limit`` rows as an HTML table in a box that scrolls; Jupyter styles the class ``dataframe``."""
+def html_table(table: Table, limit: int = HTML_ROWS, caption: str = "") -> str:
+    """Return the first ``limit`` rows as an HTML table in a box that scrolls, by keyboard too. Jupyter styles ``dataframe``."""
     numeric = [_numeric(table, column) for column in range(len(table.columns))]
-    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in table.columns)
+    head = "".join(f'<th scope="col">{escape(name.replace("_", " "))}</th>' for name in table.columns)
     body = "".join(f"<tr>{_html_cells(row, numeric)}</tr>" for row in table.rows[:limit])
     more = f"<p>... and {len(table.rows) - limit} more, see <code>.frame</code></p>" if len(table.rows) > limit else ""
-    whole = f'<table class="dataframe"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f'<div style="{_STYLE}">{whole}</div>{more}'
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    whole = f'<table class="dataframe">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div style="{_STYLE}" tabindex="0" role="region" aria-label="{escape(caption or "rows")}">{whole}</div>{more}'
 
 
 def _html_cells(row: tuple[Any, ...], numeric: list[bool]) -> str:

@@ -54,3 +54,16 @@ def specialization(reader: ImageReader, number: int) -> Specialization:
         edges={(edge.kind, edge.where, edge.name): (edge.digest, edge.summary) for edge in instance.edges},
         roots=frozenset(digest(reader.method_root(method_key(instance), i)) for _, i in references(reader.stored(number))),
     )
+
+
+def code_sizes(path: str | Path) -> list[tuple[str, int]]:
+    """Return (function, bytes of its stored raw code, compressed) for each library of an image, wrappers left out."""
+    reader = ImageReader(path)
+    found, seen = [], set()
+    for number in range(len(reader)):
+        tree = reader.stored(number)
+        name = tree["library"]
+        if name in reader.index["code"] and name not in seen:  # several instances may have equal code
+            seen.add(name)
+            found.append((f"{tree['module']}.{tree['qualname']}", reader.index["code"][name][1]))
+    return found

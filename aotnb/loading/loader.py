@@ -23,10 +23,11 @@ from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
 from aotnb.bridge.values import c_address, decode_value, live_ids
 from aotnb.core.digest import canonical, digest
 from aotnb.core.left_out import refusal
-from aotnb.core.records import LoadReport, Miss, Served
+from aotnb.core.records import Dropped, LoadReport, Miss, Served
 from aotnb.core.roots import RootsRegistry
 from aotnb.core.text import type_text
 from aotnb.errors import ImageRejected, NotRelocatable
+from aotnb.image.costs import question, read_costs
 from aotnb.image.model import CodeInstance, code_libraries, library_of
 from aotnb.image.reader import ImageReader
 from aotnb.image.trust import user_key
@@ -56,6 +57,7 @@ class LoadedImage:
         self._spare: dict[str, Any] = {}
         self.installed: dict[tuple[int, int], Any] = {}
         self._bind_helpers()
+        self.costs = read_costs(self.reader.image_id)
         entries = sum(len(numbers) for numbers in index["questions"].values())
         self.report = LoadReport(
             path=str(path),
@@ -65,8 +67,16 @@ class LoadedImage:
             linked=linked,
             target=index["cpu"],
             milliseconds=(time.perf_counter() - started) * 1000,
-            jit_seconds=0.0,
+            jit_seconds=None if self.costs is None else self.costs.total,
+            left_out=tuple(Dropped(**row) for row in index["dropped"]),
         )
+
+    def jit_seconds(self, disp: Any, args: tuple[Any, ...]) -> float | None:
+        """Return what the JIT took for this question when it was traced, None where that is unknown."""
+        if self.costs is None:
+            return None
+        signature = f"({', '.join(str(arg) for arg in args)})"
+        return self.costs.questions.get(question(disp.py_func.__module__ or "", disp.py_func.__qualname__, signature))
 
     def _map(self) -> tuple[NativeTable, str]:
         file = self.reader.file
@@ -326,7 +336,7 @@ class Resolver:
             self._expect(found, disp, args, image.reader.image_id)
             return None
         seconds = time.perf_counter() - started
-        self._note_served(disp, args, image.reader.image_id, seconds * 1000)
+        self._note_served(disp, args, image.reader.image_id, seconds * 1000, image.jit_seconds(disp, args))
         if isinstance(found, frozenset):
             raise numba_facts.force_literal(found, disp)
         return found
@@ -385,11 +395,13 @@ class Resolver:
             self.expected = instance
             self._note_served(disp, args, image_id, 0.0)
 
-    def _note_served(self, disp: Any, args: tuple[Any, ...], image_id: str, milliseconds: float) -> None:
+    def _note_served(
+        self, disp: Any, args: tuple[Any, ...], image_id: str, milliseconds: float, jit_seconds: float | None = None
+    ) -> None:
         if self.is_nested():
             return
         signature = f"({', '.join(str(arg) for arg in args)})"
-        item = Served(disp.py_func.__qualname__, disp.py_func.__module__ or "", signature, image_id, milliseconds)
+        item = Served(disp.py_func.__qualname__, disp.py_func.__module__ or "", signature, image_id, milliseconds, jit_seconds)
         self.served.append(item)
         _log.debug("hit %s.%s%s from %s", item.module, item.function, signature, item.image_id)
 

@@ -18,11 +18,11 @@ from traitlets import Bool, Enum, TraitError, Unicode, observe, validate
 from aotnb import session, settings
 from aotnb.building.background import BackgroundSave
 from aotnb.building.link import LINKERS
-from aotnb.display import bundle
+from aotnb.display import asked, bundle, explorer
 from aotnb.display.progress import Display, Silent, Watched, for_stream
 from aotnb.errors import AotError
 from aotnb.log import LEVELS
-from aotnb.reports import asked, merges, question, roots, stragglers
+from aotnb.reports import merges, question, roots, stragglers
 from aotnb.reports.changes import Invalidations
 
 if TYPE_CHECKING:
@@ -261,6 +261,15 @@ class AotMagics(Magics):
         """Compare two traces, two images or two worlds: which compilations were added, removed or changed, and by which edge."""
         args = _parse(self.aot_diff, line)
         return bundle.diff_report(asked.side(args.a), asked.side(args.b))
+
+    @magic_arguments()
+    @no_var_expand
+    @line_magic
+    @one_sentence
+    def aot_explore(self, line: str) -> explorer.Explorer:
+        """Look around in widgets: code instances with source, IR and assembly, roots, edges, stragglers; save and load."""
+        _parse(self.aot_explore, line)
+        return explorer.explore()
 
 
 def _quiet(args: Namespace) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from aotnb.core.faces import Faces
 from aotnb.reports.frames import frame
 from aotnb.reports.tables import Table
 
@@ -18,7 +19,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class Invalidations(tuple["Invalidation", ...]):
+class Invalidations(Faces, tuple["Invalidation", ...]):
     """What was invalidated in this process, oldest first; a tuple of records that also knows its frame and its tree."""
 
     __slots__ = ()

@@ -1,25 +1,20 @@
-"""What a user asks of the present session: frames, and records that know their frames."""
+"""What a user asks of the present session: reports, whose frames are the public tables."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aotnb import session
+from aotnb.display import bundle
+from aotnb.display.bundle import Report
 from aotnb.errors import AotError
 from aotnb.image.contents import specializations
 from aotnb.reports.changes import Invalidations
-from aotnb.reports.differences import Side, diff_table
-from aotnb.reports.frames import frame
+from aotnb.reports.differences import Side
 from aotnb.reports.merges import merge_tables
 from aotnb.reports.roots import growth_table, roots_table
 from aotnb.reports.stragglers import stragglers as found_stragglers
-from aotnb.reports.stragglers import stragglers_table
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-_FLOATS = {"seconds_a": float, "seconds_b": float}
 
 
 def invalidations() -> Invalidations:
@@ -33,8 +28,8 @@ def roots(
     growth: bool = False,
     merge: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
     costs: bool = False,
-) -> pd.DataFrame:
-    """Return the objects that compiled code refers to, one row for each, in the table of its method.
+) -> Report:
+    """Return a report on the objects that compiled code refers to, one row for each, in the table of its method.
 
     Parameters
     ----------
@@ -47,8 +42,8 @@ def roots(
     costs
         With *merge*: what each way of storing the roots would cost.
 
-    Columns
-    -------
+    Columns of ``.frame``
+    ---------------------
     method : str
         Module and qualified name.
     key, index : str, int
@@ -73,9 +68,10 @@ def roots(
     """
     if merge is not None:
         rows, proposals = merge_tables(merge)
-        return frame(proposals if costs else rows)
+        files = [os.fspath(path) for path in merge]
+        return bundle.cost_report(proposals, files) if costs else bundle.merge_report(rows, proposals, files)
     name = func if func is None or isinstance(func, str) else _name(func)
-    return frame(growth_table(name) if growth else roots_table(name))
+    return bundle.growth_report(growth_table(name)) if growth else bundle.roots_report(roots_table(name), name)
 
 
 def _name(func: Any) -> str:
@@ -85,11 +81,11 @@ def _name(func: Any) -> str:
     return f"{func.__module__}.{func.__qualname__}"
 
 
-def stragglers() -> pd.DataFrame:
-    """Return what was compiled although an image was loaded, and what no save can take; the costliest first.
+def stragglers() -> Report:
+    """Return a report on what was compiled although an image was loaded, and what no save can take; the costliest first.
 
-    Columns
-    -------
+    Columns of ``.frame``
+    ---------------------
     what : str
         "compiled" (a loaded image did not serve it) or "not saved".
     function, module, signature : str
@@ -105,14 +101,14 @@ def stragglers() -> pd.DataFrame:
     what_to_do : str
         The cure.
     """
-    return frame(stragglers_table(found_stragglers())).astype({"seconds": float})
+    return bundle.stragglers_report(found_stragglers())
 
 
-def diff(a: Any, b: Any) -> pd.DataFrame:
+def diff(a: Any, b: Any) -> Report:
     """Compare two traces (or their names), two images (files), or two worlds (numbers): what was valid in each.
 
-    Columns
-    -------
+    Columns of ``.frame``
+    ---------------------
     change : str
         "added" (only in b), "removed" (only in a), "changed" or "same".
     function, module, signature : str
@@ -127,7 +123,7 @@ def diff(a: Any, b: Any) -> pd.DataFrame:
     reason_a, reason_b : str
         Why it is not saved, if so.
     """
-    return frame(diff_table(side(a), side(b))).astype(_FLOATS)
+    return bundle.diff_report(side(a), side(b))
 
 
 def side(what: Any) -> Side:

@@ -1,0 +1,61 @@
+"""One self-contained HTML file: its style is inside, its plot is inline SVG, and it loads nothing from anywhere."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable
+from html import escape
+from typing import TYPE_CHECKING
+
+from aotnb.display.render import html_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from aotnb.reports.tables import Table
+
+_CSS = """
+:root { color-scheme: light dark; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem 1.5rem;
+  max-width: 80rem; color: CanvasText; background: Canvas; }
+table { border-collapse: collapse; font-size: 0.85rem; }
+th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent);
+  vertical-align: top; }
+th { text-align: left; position: sticky; top: 0; background: Canvas; }
+tr:hover td { background: color-mix(in srgb, currentColor 8%, transparent); }
+svg { max-width: 100%; height: auto; }
+:focus-visible { outline: 2px solid; outline-offset: 2px; }
+"""
+
+
+def html_page(title: str, lines: Iterable[str], table: Table, figure: Figure | None) -> str:
+    """Return the file: what the report says in words, its plot, and all rows."""
+    words = "".join(f"<p>{escape(line)}</p>" for line in lines if line.strip())
+    plot = "" if figure is None else f'<section aria-label="Plot">{svg(figure, title)}</section>'
+    rows = html_table(table, limit=len(table.rows), caption=title) if table.rows else "<p>There are no rows.</p>"
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{_CSS}</style></head>\n<body><header><h1>{escape(title)}</h1></header>\n"
+        f'<main>{words}{plot}\n<section aria-label="Rows">{rows}</section></main></body></html>\n'
+    )
+
+
+def svg(figure: Figure, label: str) -> str:
+    """Return a figure as inline SVG in the colour of the text around it, so that it is readable on light and dark."""
+    from matplotlib import rc_context
+
+    out = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "aotnb"}):
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        for axes in figure.axes:
+            axes.patch.set_alpha(0.0)
+            if (legend := axes.get_legend()) is not None:
+                legend.get_frame().set_alpha(0.0)
+        figure.savefig(out, format="svg", transparent=True, metadata=nothing)
+    text = out.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = text.replace("#000000", "currentColor").replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1)
+    # Matplotlib leaves out black, which is SVG's own colour for text.
+    return text.replace("<style type", "<style>text { fill: currentColor; }</style><style type", 1)
