@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 Tree = Any
@@ -263,3 +264,12 @@ def root_text(role: str, tree: Tree) -> str:
 def _path_text(kind: str, where: str = "", name: str = "", steps: Any = ()) -> str:
     start = f"argument {int(name) + 1}" if kind == "arg" else name if where == "own" else f"{where}.{name}"
     return start + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+
+
+def unlikeness(stored: Sequence[str], asked: Sequence[str]) -> tuple[int, float]:
+    """Return how far apart two lists of argument types are: how many differ, then by how much of their texts."""
+    import difflib  # a process in which nothing is missed does not need it
+
+    pairs = [(a, b) for a, b in zip(stored, asked, strict=False) if a != b]
+    apart = sum(1 - difflib.SequenceMatcher(None, a, b, autojunk=False).ratio() for a, b in pairs)
+    return 100 * abs(len(stored) - len(asked)) + len(pairs), apart

@@ -25,7 +25,7 @@ from aotnb.core.digest import canonical, digest
 from aotnb.core.left_out import refusal
 from aotnb.core.records import Dropped, LoadReport, Miss, Served
 from aotnb.core.roots import RootsRegistry
-from aotnb.core.text import type_text
+from aotnb.core.text import type_text, unlikeness
 from aotnb.errors import ImageRejected, NotRelocatable
 from aotnb.image.costs import question, read_costs
 from aotnb.image.model import CodeInstance, code_libraries, library_of
@@ -452,7 +452,8 @@ class Resolver:
             changed = f"the class {redefined}, an argument of {method[1]}, has another definition"
             return "callee_changed", changed, same[0].signature, changed
         if not alike:
-            number = min(range(len(stored)), key=lambda number: _distance(stored[number], trees))
+            asked = [type_text(tree) for tree in trees]
+            number = min(range(len(stored)), key=lambda number: unlikeness([type_text(t) for t in stored[number]], asked))
             difference = _difference(stored[number], trees)
             detail = f"{method[1]} was not traced with these argument types: {difference}"
             return "not_traced", detail, same[number].signature, difference
@@ -551,11 +552,6 @@ def _left_out(reader: ImageReader, disp: Any) -> tuple[str, str] | None:
         if (row["module"], row["function"]) == wanted:
             return row["reason"], row["detail"]
     return None
-
-
-def _distance(stored: list[Any], asked: list[Any]) -> int:
-    """Return how far apart two lists of argument types are: the number of arguments that differ, their count first."""
-    return 100 * abs(len(stored) - len(asked)) + sum(a != b for a, b in zip(stored, asked, strict=False))
 
 
 def _difference(stored: list[Any], asked: list[Any]) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aotnb import session
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.typecodec import encode_type
-from aotnb.core.text import type_text
+from aotnb.core.text import type_text, unlikeness
 from aotnb.errors import AotError, NotRelocatable
 from aotnb.reports.explain import cure, sentence
 from aotnb.reports.frames import frame
@@ -144,12 +143,8 @@ def _nearest(disp: Any, given: list[str]) -> tuple[tuple[str, ...], str]:
     compiled = [tuple(_text(typ) for typ in types) for types in disp.overloads]
     for where, entries in (("image", stored), ("process", compiled)):
         if entries:
-            return min(entries, key=lambda entry: _distance(entry, given)), where
+            return min(entries, key=lambda entry: unlikeness(entry, given)), where
     return (), ""
-
-
-def _distance(a: Sequence[str], b: Sequence[str]) -> int:
-    return 100 * abs(len(a) - len(b)) + sum(x != y for x, y in zip(a, b, strict=False))
 
 
 def _text(typ: Any) -> str:
