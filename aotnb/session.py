@@ -310,6 +310,7 @@ def save(
     append: bool = False,
     base: Iterable[str | Path] | None = None,
     emit: Sequence[str] = (),
+    cpu_target: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SaveReport:
     """Compile what was recorded into one native image at *path*.
@@ -330,6 +331,8 @@ def save(
     emit
         What to write beside the image, for other tools: "object", "bitcode", "assembly", each an archive with a member
         for each unit (``nb.bitcode.a`` for ``nb.aot``). "native" is the image itself.
+    cpu_target
+        The CPUs to compile for, such as "generic;x86-64-v3,clone_all"; None is what ``AOTNB_CPU_TARGET`` says, or "native".
     progress
         Called as ``progress(stage, done, total)``.
 
@@ -344,7 +347,8 @@ def save(
     check_emit(emit)
     where, link = _where(path, link)
     costs = _costs_of(session, where, trace, append)
-    report = dump(_job(session, where, trace, append, base, progress), where, link=link, progress=progress, emit=emit)
+    job = _job(session, where, trace, append, base, cpu_target, progress)
+    report = dump(job, where, link=link, progress=progress, emit=emit)
     _saved(session, report)
     write_costs(report.image_id, costs)
     return report
@@ -357,6 +361,7 @@ def save_in_background(
     link: str = "auto",
     append: bool = False,
     base: Iterable[str | Path] | None = None,
+    cpu_target: str | None = None,
     tell: Callable[[BackgroundSave], None] = lambda save: None,
 ) -> BackgroundSave:
     """Describe what was recorded up to now, and let another process compile it into an image at *path*.
@@ -379,7 +384,7 @@ def save_in_background(
             write_costs(save.report.image_id, costs)
         tell(save)
 
-    return BackgroundSave(_job(session, where, trace, append, base, None), where, link, ended)
+    return BackgroundSave(_job(session, where, trace, append, base, cpu_target, None), where, link, ended)
 
 
 def _where(path: str | Path | None, link: str) -> tuple[Path, str]:
@@ -397,6 +402,7 @@ def _job(
     trace: Trace | None,
     append: bool,
     base: Iterable[str | Path] | None,
+    cpu_target: str | None,
     progress: Callable[[str, int, int], None] | None,
 ) -> Job:
     """Describe what is to be built."""
@@ -406,7 +412,7 @@ def _job(
         check_fit(image)
     served = session.resolver.served if trace is None else trace.served
     bases = _bases(session, {item.image_id for item in served}, base)
-    return create(session.recorder, instances, progress=progress, keep=keep, bases=bases)
+    return create(session.recorder, instances, cpu_target=cpu_target, progress=progress, keep=keep, bases=bases)
 
 
 def _costs_of(session: _Session, path: Path, trace: Trace | None, append: bool) -> Costs:

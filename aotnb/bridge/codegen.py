@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import llvmlite.binding as ll
@@ -31,11 +31,18 @@ class ImageCodegen(AOTCPUCodegen):
 
 @dataclass(slots=True)
 class UnitSource:
-    """Text of a unit's libraries, optimised units whose functions it may inline, and the functions that others call."""
+    """Text of a unit's libraries, optimised units whose functions it may inline, and the functions that others call.
+
+    ``names`` gives the names that functions have in the object, where these are not those of the raw IR; ``suffix`` ends the
+    names of all that a linker would keep only once.
+    """
 
     own: list[str]
     available: list[UnitObject]
     exported: frozenset[str]
+    size: str = ""  # "optsize" or "minsize"
+    suffix: str = ""
+    names: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -83,6 +90,8 @@ def compile_unit(
             module.get_function(name).linkage = "available_externally"
     for name in own:
         function = module.get_function(name)
+        for attribute in {"": (), "optsize": ("optsize",), "minsize": ("minsize", "optsize")}[unit.size]:
+            function.add_function_attribute(attribute)
         if name in unit.exported:
             function.linkage, function.visibility = "external", "hidden"
         else:
@@ -93,6 +102,12 @@ def compile_unit(
     bitcode = module.as_bitcode()
     middle = time.perf_counter()
     optimised(bitcode)
+    for function in list(module.functions):
+        if function.name in unit.names:
+            function.name = unit.names[function.name]
+        elif unit.suffix and function.linkage == ll.Linkage.linkonce_odr:
+            # a linker keeps one of those with one name, which must not be that for another CPU
+            function.name += unit.suffix
     data = library._codegen._tm.emit_object(module)
     return UnitObject(data, unit.exported, bitcode, middle - started, time.perf_counter() - middle)
 
@@ -156,16 +171,19 @@ def declarations(text: str) -> dict[str, str]:
     return {match["name"].strip('"'): match.group() for match in _DECLARATION.finditer(text)}
 
 
-def forwarding_stub(declaration: str) -> str:
-    """Return a hidden function that jumps to the address in its slot, with the signature of *declaration*."""
+def forwarding_stub(declaration: str, called: str = "", slot: str = "") -> str:
+    """Return a hidden function that jumps to the address in its slot, with the signature of *declaration*.
+
+    It has the name of the declared function and the slot that belongs to it, or *called* and *slot*.
+    """
     match = _DECLARATION.match(declaration)
     if match is None or "..." in declaration:
         raise BuildError(f"no stub can be made for {declaration!r}; please report this")
-    returned, name = match["ret"], match["name"]
+    returned, name = match["ret"], f'"{called}"' if called else match["name"]
     args = _split(match["args"])
     formal = ", ".join(f"{arg} %a{number}" for number, arg in enumerate(args))
     plain = _strip_attributes(returned)
-    slot = _slot_name(name)
+    slot = f'@"{slot}"' if slot else _slot_name(name)
     lines = [f"define hidden {returned} @{name}({formal}) {{", f"  %target = load ptr, ptr {slot}"]
     actual = ", ".join(f"{_strip_attributes(arg)} %a{number}" for number, arg in enumerate(args))
     if plain == "void":

@@ -32,6 +32,8 @@ IRRELEVANT = frozenset(
         # other targets; what the process tree has already
         "DISABLE_CUDA", "ENABLE_CUDASIM", "FORCE_CUDA_CC", "IS_WIN32", "IS_OSX", "IS_32BITS", "MACHINE_BITS", "PYVERSION",
         "USING_SVML", "_HAVE_YAML",
+        # for which CPU: raw IR is the same for all, an image says for which ones it has code
+        "CPU_NAME", "CPU_FEATURES",
         # how many threads run the code, not what the code is
         "NUMBA_NUM_THREADS", "NUMBA_DEFAULT_NUM_THREADS",
     }
@@ -102,9 +104,3 @@ def host_cpu() -> tuple[str, str]:
     from numba.core.codegen import get_host_cpu_features
 
     return name, get_host_cpu_features()
-
-
-def missing_features(wanted: str) -> list[str]:
-    """Return the features of the string *wanted* (``+avx2,-sse4a,...``) that this host lacks."""
-    host = set(host_cpu()[1].split(","))
-    return sorted(item[1:] for item in wanted.split(",") if item.startswith("+") and item not in host)

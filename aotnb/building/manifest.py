@@ -107,7 +107,7 @@ class ManifestBuilder:
                 library.slots[slot] = [kind, here, index]
             self._import_libraries(image, uses)
 
-    def finish(self, process: dict[str, Any], cpu: str, features: str, dropped: list[dict[str, str]]) -> Manifest:
+    def finish(self, process: dict[str, Any], dropped: list[dict[str, str]]) -> Manifest:
         """Return the manifest, in an order that does not depend on the order of compilation."""
         order, position = self._ordered()
         names = sorted(self._names)
@@ -130,8 +130,6 @@ class ManifestBuilder:
                     library.slots[slot] = [kind, position[owner], table.get(root, -1)]
         return Manifest(
             process=process,
-            cpu=cpu,
-            features=features,
             instances=[self.instances[old] for old in order],
             methods=tables,
             names=names,

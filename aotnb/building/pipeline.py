@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import sys
 import time
 import zlib
@@ -20,19 +22,22 @@ from aotnb.bridge.codegen import (
     stub_slot,
     table_text,
 )
+from aotnb.bridge.environment import host_cpu
 from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.symbols import is_helper, is_mathematics, is_provided
 from aotnb.building.archive import write_archives
+from aotnb.building.clones import CLONE_SLOT, STUB, versions_of
 from aotnb.building.link import Linked, choose, link_with
 from aotnb.building.manifest import stored_instances
 from aotnb.building.packages import frozen_tree, summaries
 from aotnb.building.plan import Plan, Planner
 from aotnb.building.shards import UnitJob, compile_all, unit_keys
 from aotnb.building.timings import timings_text, timings_wanted
-from aotnb.building.units import closure, entry_symbols, plan_units
+from aotnb.building.units import closure, entry_symbols
 from aotnb.core.digest import digest
 from aotnb.core.elf import open_names
 from aotnb.core.records import SaveReport
+from aotnb.core.targets import Target, parse_targets
 from aotnb.errors import BuildError
 from aotnb.image.format import dump_json, publish
 from aotnb.image.model import Library, library_of
@@ -50,7 +55,10 @@ class Job:
     """What :func:`create` makes and :func:`dump` turns into a file: plain data, so that another process can do it."""
 
     plan: Plan
+    targets: list[Target]
     units: list[UnitJob]
+    clones: dict[str, list[int]]  # function in the table -> further targets that have a clone of it
+    redirected: list[str]  # functions that shared wrappers reach through a slot
     runtime: str
     frozen: dict[str, Any]  # of a base image: what its packages are
     freeze: bool
@@ -65,6 +73,7 @@ def build(
     path: Path,
     *,
     link: str = "auto",
+    cpu_target: str | None = None,
     progress: Progress | None = None,
     keep: Iterable[ImageReader] = (),
     merged: bool = False,
@@ -78,7 +87,9 @@ def build(
     builds on.
     """
     check_target(path, link)
-    job = create(recorder, instances, progress=progress, keep=keep, merged=merged, freeze=freeze, bases=bases)
+    job = create(
+        recorder, instances, cpu_target=cpu_target, progress=progress, keep=keep, merged=merged, freeze=freeze, bases=bases
+    )
     return dump(job, path, link=link, progress=progress)
 
 
@@ -96,6 +107,7 @@ def create(
     recorder: Recorder,
     instances: Iterable[Instance],
     *,
+    cpu_target: str | None = None,
     progress: Progress | None = None,
     keep: Iterable[ImageReader] = (),
     merged: bool = False,
@@ -104,6 +116,8 @@ def create(
 ) -> Job:
     """Describe what is to be compiled, from the live objects of this process; the arguments are those of :func:`build`."""
     started = time.perf_counter()
+    asked = cpu_target or os.environ.get("AOTNB_CPU_TARGET") or "native"
+    targets = parse_targets(asked, host_cpu(), platform.machine())
     if progress is not None:
         progress("plan", 0, 1)
     keep = list(keep)
@@ -113,13 +127,13 @@ def create(
     manifest, libraries = plan.manifest, plan.libraries
     if not any(instance.entry for instance in manifest.instances):
         raise BuildError(f"nothing to save: {_why_empty(plan)}")
-    units = [
-        UnitJob([libraries[name].text for name in unit.libraries], unit.available, unit.exported, manifest.cpu, manifest.features)
-        for unit in plan_units(manifest, libraries, merged=merged)
-    ]
+    versions = versions_of(manifest, libraries, targets, merged=merged)
     return Job(
         plan=plan,
-        units=units,
+        targets=targets,
+        units=versions.jobs,
+        clones=versions.clones,
+        redirected=versions.redirected,
         runtime=runtime_text(),
         frozen=frozen_tree({instance.module for instance in manifest.instances if instance.module}) if freeze else {},
         freeze=freeze,
@@ -166,7 +180,7 @@ def dump(job: Job, path: Path, *, link: str = "auto", progress: Progress | None 
         size=size,
         linker=linked.linker,
         link_command=linked.command,
-        target=plan.manifest.cpu,
+        target=";".join(target.label for target in job.targets),
         seconds=job.seconds + time.perf_counter() - started,
         timings=timings,
         unexplained=tuple(plan.unexplained),
@@ -196,13 +210,18 @@ def _why_empty(plan: Plan) -> str:
 def _table(job: Job, objects: list[UnitObject]) -> tuple[bytes, list[str]]:
     """Return the object with all slots, stubs and the table of the image, and the names in the table."""
     manifest, libraries = job.plan.manifest, job.plan.libraries
-    entries = entry_symbols(manifest)
+    further = {f"{name}.{target}" for name, targets in job.clones.items() for target in targets}
+    entries = sorted({*entry_symbols(manifest), *job.clones, *further})
     # from the objects, not from the IR: LLVM makes calls of its own, such as pow from its intrinsic
     opened = set(open_names([item.data for item in objects]))
     slots = {name: record[0] for library in libraries.values() for name, record in library.slots.items() if name in opened}
-    exported = {name for unit in job.units for name in unit.exported}
+    exported = {unit.names.get(name, name) for unit in job.units for name in unit.exported}
     stubs = {}
     known = _declared(libraries, job.runtime)
+    for name in job.redirected:
+        exported.add(name + STUB)
+        slots[CLONE_SLOT + name] = "clone"
+        stubs[name + STUB] = forwarding_stub(known[name], name + STUB, CLONE_SLOT + name)
     for name in sorted(opened - slots.keys() - exported):
         if name.startswith(DATA_PREFIX):
             slots[name] = "data"
@@ -213,7 +232,7 @@ def _table(job: Job, objects: list[UnitObject]) -> tuple[bytes, list[str]]:
             stubs[name] = mathematics_stub(name) if is_mathematics(name) else forwarding_stub(known[name])
     symbols = [*entries, *sorted(slots)]
     text = table_text(stubs.values(), dict(sorted(slots.items())), symbols, entries)
-    return emit_text(text, manifest.cpu, manifest.features), symbols
+    return emit_text(text, job.targets[0].cpu, job.targets[0].features), symbols
 
 
 def _declared(libraries: dict[str, Library], runtime: str) -> dict[str, str]:
@@ -265,8 +284,8 @@ def _parts(
                 slots[str(position[name])] = record
     index = {
         "process": manifest.process,
-        "cpu": manifest.cpu,
-        "features": manifest.features,
+        "targets": [target.tree() for target in job.targets],
+        "clones": job.clones,
         "created_by": f"aotnb {__version__}",
         "linked": "in-process" if linked.linker == "in-process" else "dlopen",
         "imports": linked.imports,
@@ -288,7 +307,9 @@ def _parts(
     }
     # the tables belong to the id: one key, one list of roots
     instances = [instance.id for instance in manifest.instances]
-    image_id = digest([manifest.process, manifest.features, instances, sorted(libraries), manifest.methods])
+    image_id = digest(
+        [manifest.process, [target.tree() for target in job.targets], instances, sorted(libraries), manifest.methods]
+    )
     index["image_id"] = image_id
     parts = {
         "native": linked.native,

@@ -10,7 +10,7 @@ from typing import Any
 
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.boxes import box_type
-from aotnb.bridge.environment import host_cpu, process_tree
+from aotnb.bridge.environment import process_tree
 from aotnb.bridge.generators import generator_names, returns_generator
 from aotnb.bridge.irtext import CanonicalLibrary, RawLibrary, canonicalize
 from aotnb.bridge.libraries import LibraryFacts, library_facts, linked_libraries
@@ -94,9 +94,8 @@ class Planner:
             for number in range(len(image)):
                 if image.instance(number).entry:
                     self.builder.import_instance(image, number)
-        process, (cpu, features) = process_tree(), host_cpu()
         rows = [{f: getattr(d, f) for f in ("function", "module", "signature", "reason", "detail")} for d in self.dropped]
-        manifest = self.builder.finish(process, cpu, features, rows)
+        manifest = self.builder.finish(process_tree(), rows)
         return Plan(manifest, dict(sorted(self.builder.libraries.items())), self.dropped, self.unexplained)
 
     def library_name(self, instance: Instance) -> str:

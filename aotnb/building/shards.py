@@ -13,7 +13,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aotnb.bridge.codegen import UnitObject, UnitSource, compile_unit
 from aotnb.bridge.environment import apply_settings, compiler_settings, process_tree
@@ -39,7 +39,10 @@ class UnitJob:
     exported: frozenset[str]
     cpu: str
     features: str
-    clones: int = 0  # further CPU targets that get a version of this unit
+    clones: int = 0  # counted in the weight; the versions for further CPU targets are jobs of their own
+    size: str = ""  # "optsize" or "minsize"
+    suffix: str = ""  # of names for a further CPU target
+    names: dict[str, str] = field(default_factory=dict)  # of functions, where the object has others than the raw IR
 
 
 @dataclass(slots=True)
@@ -62,7 +65,9 @@ def unit_keys(jobs: Sequence[UnitJob], runtime: str) -> list[str]:
     keys: list[str] = []
     for job in jobs:
         inlined = [keys[other] for other in job.available]
-        keys.append(digest([around, job.texts, inlined, sorted(job.exported), job.cpu, job.features]))
+        keys.append(
+            digest([around, job.texts, inlined, sorted(job.exported), job.cpu, job.features, job.size, job.suffix, job.names])
+        )
     return keys
 
 
@@ -167,7 +172,7 @@ class _Board:
     def source(self, number: int) -> UnitSource:
         job = self.jobs[number]
         inlined = [UnitObject(b"", self.jobs[other].exported, self.bitcode[other]) for other in job.available]
-        return UnitSource(job.texts, inlined, job.exported)
+        return UnitSource(job.texts, inlined, job.exported, job.size, job.suffix, job.names)
 
 
 def _compile_here(board: _Board, numbers: list[int], runtime: str, times: list[Shard]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from aotnb.image.model import CodeInstance, Library, Manifest, library_of
@@ -15,6 +16,7 @@ class Unit:
     libraries: list[str]
     available: list[int]
     exported: frozenset[str]
+    wrapper: bool = False  # its libraries are shared by all targets, and call what is cloned
 
 
 def closure(libraries: dict[str, Library], starts: list[str]) -> list[str]:
@@ -39,8 +41,20 @@ def is_bound(instance: CodeInstance) -> bool:
     return instance.entry or instance.kind == "lifted"
 
 
-def plan_units(manifest: Manifest, libraries: dict[str, Library], *, merged: bool = False) -> list[Unit]:
-    """Split the libraries of an image into units, each after those it uses; *merged* puts all into one (for comparison)."""
+def plan_units(
+    manifest: Manifest,
+    libraries: dict[str, Library],
+    *,
+    cloned: Sequence[set[str]] = (),
+    wrappers: Collection[str] = (),
+    merged: bool = False,
+) -> list[Unit]:
+    """Split the libraries of an image into units, each after those it uses; *merged* puts all into one (for comparison).
+
+    All libraries of a unit are members of the same sets of *cloned*; where these leave something out, *wrappers* have
+    units of their own, since they reach what is cloned through a slot.
+    """
+    partial = [members for members in cloned if len(members) < len(libraries)]
     symbols = entry_symbols(manifest)
     entry_of: dict[str, str] = {}
     for instance in manifest.instances:
@@ -50,20 +64,23 @@ def plan_units(manifest: Manifest, libraries: dict[str, Library], *, merged: boo
     for symbol in symbols:
         for name in closure(libraries, [library_of(symbol)]):
             reached_by[name].add("" if merged else entry_of[symbol])
-    groups: dict[tuple[str, ...], list[str]] = {}
+    groups: dict[tuple[tuple[str, ...], bool, tuple[bool, ...]], list[str]] = {}
     for name in sorted(libraries):
         if reached_by[name]:
-            groups.setdefault(tuple(sorted(reached_by[name])), []).append(name)
-    # what more entries reach comes first: a unit uses only units that are reached by all that reach itself, and others
-    ordered = sorted(groups.items(), key=lambda item: (-len(item[0]), item[0]))
+            kind = bool(partial) and name in wrappers, tuple(name in members for members in partial)
+            groups.setdefault((tuple(sorted(reached_by[name])), *kind), []).append(name)
+    # what more entries reach comes first: a unit uses only units that are reached by all that reach itself, and others;
+    # what calls something that is cloned is cloned as well, or a wrapper
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[0][0]), item[0][0], item[0][1], sum(item[0][2]), item[0][2]))
     owner = {name: number for number, (_, group) in enumerate(ordered) for name in group}
     called = {used for name in owner for used in libraries[name].uses if owner[used] != owner[name]}
     units = []
-    for number, (_, group) in enumerate(ordered):
-        used = {owner[other] for name in group for other in libraries[name].uses} - {number}
+    for number, ((_, wrapper, _), group) in enumerate(ordered):
+        # later ones are called through Python
+        used = {owner[other] for name in group for other in libraries[name].uses if owner[other] < number}
         exported = {symbol for symbol in symbols if owner[library_of(symbol)] == number}
         exported |= {function for name in group if name in called for function in declared_functions(libraries[name])}
-        units.append(Unit(group, sorted(used), frozenset(exported)))
+        units.append(Unit(group, sorted(used), frozenset(exported), wrapper))
     return units
 
 

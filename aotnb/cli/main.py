@@ -118,6 +118,7 @@ def _add_precompile(commands: argparse._SubParsersAction[_Parser]) -> None:
     build.add_argument("-a", "--append", action="store_true", help="keep the entries of an image that is there")
     build.add_argument("--link", choices=LINKS, default="auto", help="how to link; auto is $AOTNB_LINK, or what is there")
     build.add_argument("--emit", metavar="KINDS", default="", help="archives to write beside the image: object,bitcode,assembly")
+    build.add_argument("--cpu-target", metavar="TARGETS", help="as in 'generic;x86-64-v3'; default $AOTNB_CPU_TARGET or native")
     build.add_argument("-v", "--verbose", action="store_true", help="also say by which command the image was linked")
     build.set_defaults(command=_precompile)
 
@@ -157,7 +158,7 @@ def _precompile(args: argparse.Namespace) -> int:
         if args.workload:
             raise AotError("a workload is for a base image; name its packages with --package")
         emit = args.emit.split(",") if args.emit else []
-        options = {"link": args.link, "append": args.append, "emit": emit, "verbose": args.verbose}
+        options = {"link": args.link, "append": args.append, "emit": emit, "cpu_target": args.cpu_target, "verbose": args.verbose}
         return precompile(args.trace, args.module, args.output, **options)
     if args.trace or args.module or args.append or args.emit:
         raise AotError("a base image is made of packages and workloads alone; leave trace files, -m, -a and --emit away")

@@ -10,7 +10,15 @@ from aotnb.errors import AotError
 
 
 def precompile(
-    traces: list[str], modules: list[str], output: str, *, link: str, append: bool, emit: list[str], verbose: bool
+    traces: list[str],
+    modules: list[str],
+    output: str,
+    *,
+    link: str,
+    append: bool,
+    emit: list[str],
+    cpu_target: str | None,
+    verbose: bool,
 ) -> int:
     """Build the image; the exit status is 0 if anything was built."""
     if not traces and not modules:
@@ -25,7 +33,7 @@ def precompile(
         print(f"aotnb: skipped {item.what}: {item.why}", file=sys.stderr)
     total = result.done + len(result.skipped)
     print(f"{result.done} of {total} carried out" + (f", {len(result.skipped)} skipped" if result.skipped else ""))
-    _tell(output, session.save(output, link=link, append=append, emit=emit), verbose=verbose)
+    _tell(output, session.save(output, link=link, append=append, emit=emit, cpu_target=cpu_target), verbose=verbose)
     return 0
 
 

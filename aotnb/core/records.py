@@ -156,7 +156,7 @@ class SaveReport(Faces):
     dropped: tuple[Dropped, ...]
     size: int
     linker: str  # "cc", "ld.lld", "zig" or "in-process"
-    target: str  # CPU name
+    target: str  # the CPU targets
     seconds: float
     timings: dict[str, float] = field(default_factory=dict)
     unexplained: tuple[Unexplained, ...] = ()
@@ -190,9 +190,10 @@ class Invalidation:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport(Faces):
-    """What ``load`` mapped. ``jit_seconds`` = what the JIT took for its code when it was traced, None where that is unknown.
+    """What ``load`` mapped.
 
-    ``left_out`` is what the save could not take.
+    ``target`` is the CPU target that fits this machine best, ``why`` the reason. ``jit_seconds`` = what the JIT took for
+    the code when it was traced, None where that is unknown. ``left_out`` is what the save could not take.
     """
 
     path: str
@@ -204,6 +205,9 @@ class LoadReport(Faces):
     milliseconds: float
     jit_seconds: float | None
     left_out: tuple[Dropped, ...] = ()
+    why: str = ""  # this target
+    targets: tuple[str, ...] = ()  # all of the image
+    rejected: tuple[str, ...] = ()  # one sentence for each target that this CPU cannot run
 
 
 @dataclass(frozen=True, slots=True)

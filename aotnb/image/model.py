@@ -15,7 +15,7 @@ from aotnb.core.roots import UnresolvedRoot
 
 Tree = Any
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 
 @dataclass(slots=True)
@@ -78,8 +78,6 @@ class Manifest:
     """Everything in an image apart from code."""
 
     process: dict[str, Any]
-    cpu: str
-    features: str
     instances: list[CodeInstance]
     methods: dict[str, list[Tree]]  # "module:qualname:digest" -> roots in order of their index
     names: list[str]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aotnb.core.roots import RootReference, RootsRegistry, UnresolvedRoot
+from aotnb.core.targets import Target, target_from
 from aotnb.errors import AotError, ImageRejected
 from aotnb.image.format import PARTS, ImageFile
 from aotnb.image.model import FORMAT_VERSION, CodeInstance, instance_from, method_key, method_name, references
@@ -80,6 +81,11 @@ class ImageReader:
         trees: list[Any] = json.loads(str(self.file.part("roots")[place[0] : place[0] + place[1]], "ascii"))
         return trees
 
+    @property
+    def targets(self) -> list[Target]:
+        """The CPU targets, in the order in which they were given."""
+        return [target_from(tree) for tree in self.index["targets"]]
+
     def library_text(self, name: str) -> str:
         """Return the raw IR of a library."""
         import zlib
@@ -105,8 +111,9 @@ def describe(path: str | Path) -> dict[str, Any]:
         "format": FORMAT_VERSION,
         "size": sum(reader.file.sizes().values()),
         **{name: index["process"][name] for name in ("numba", "llvmlite", "llvm", "numpy", "python", "os", "machine")},
-        "target": index["cpu"],
-        "features": index["features"],
+        "target": ";".join(target.label for target in reader.targets),
+        "targets": [{**target.tree(), "label": target.label} for target in reader.targets],
+        "clones": index["clones"],
         "linked": index["linked"],
         "created_by": index["created_by"],
         "trusted": reader.file.signed_by(user_key()),

@@ -13,7 +13,7 @@ from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge import install
 from aotnb.bridge.boxes import box_class
 from aotnb.bridge.codegen import stub_slot
-from aotnb.bridge.environment import host_cpu, missing_features, process_tree, switches_digest
+from aotnb.bridge.environment import host_cpu, process_tree, switches_digest
 from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.methods import method_tree
 from aotnb.bridge.native import NativeTable, map_objects, map_shared, write_pointer
@@ -25,6 +25,7 @@ from aotnb.core.digest import canonical, digest
 from aotnb.core.left_out import refusal
 from aotnb.core.records import Dropped, LoadReport, Miss, Served
 from aotnb.core.roots import RootsRegistry
+from aotnb.core.targets import Match, match_target
 from aotnb.core.text import type_text, unlikeness
 from aotnb.errors import ImageRejected, NotRelocatable
 from aotnb.image.costs import question, read_costs
@@ -36,6 +37,7 @@ from aotnb.loading.validate import Validator, Verdict
 
 _PLACEHOLDER = object()  # for constants that stand in the code without being read
 _HELPER_SLOT = stub_slot("")
+_CLONE_SLOT = "aotnb.clone."
 
 _log = logging.getLogger("aotnb")
 
@@ -46,12 +48,13 @@ class LoadedImage:
     def __init__(self, path: Path, roots: RootsRegistry) -> None:
         started = time.perf_counter()
         self.reader = ImageReader(path, roots)
-        check_fit(self.reader)
+        match = check_fit(self.reader)
         index = self.reader.index
         self.frozen = FrozenFiles(index["frozen"]) if index["frozen"] else None
         self.names: list[str] = index["table"]
         self.position = {name: number for number, name in enumerate(self.names)}
         self.table, linked = self._map()
+        self._choose_clones(match.number or 0)
         self.environments: dict[str, Any] = {}
         self._bound: dict[int, Any] = {}  # table position of a filled slot -> the live objects it is bound to
         self._spare: dict[str, Any] = {}
@@ -65,7 +68,10 @@ class LoadedImage:
             entries=entries,
             functions=len(index["methods"]),
             linked=linked,
-            target=index["cpu"],
+            target=self.reader.targets[match.number or 0].label,
+            why=match.why,
+            targets=tuple(target.label for target in self.reader.targets),
+            rejected=match.rejected,
             milliseconds=(time.perf_counter() - started) * 1000,
             jit_seconds=None if self.costs is None else self.costs.total,
             left_out=tuple(Dropped(**row) for row in index["dropped"]),
@@ -93,6 +99,17 @@ class LoadedImage:
             if not in_process(name):
                 raise _without(file.path, name)
         return map_objects(file.part("objects"), len(self.names)), "in-process"
+
+    def _choose_clones(self, number: int) -> None:
+        """Put the functions for target *number* in the place of those for all CPUs, also where shared code calls them."""
+        base = self.reader.targets[number].base
+        for symbol, clones in self.reader.index["clones"].items():
+            chosen = number if number in clones else base if base in clones else 0
+            if chosen:
+                self.position[symbol] = self.position[f"{symbol}.{chosen}"]
+        for position, name in enumerate(self.names):
+            if name.startswith(_CLONE_SLOT):
+                write_pointer(self.table[position], self.table[self.position[name[len(_CLONE_SLOT) :]]])
 
     def _bind_helpers(self) -> None:
         """Bind every helper now, but for those of the threading layer, whose threads must not start before they are needed."""
@@ -238,8 +255,8 @@ def _without(path: Path, symbol: str) -> ImageRejected:
     return ImageRejected("symbol_missing", f"{path} needs {symbol}, which this process does not provide; save it again here")
 
 
-def check_fit(reader: ImageReader) -> None:
-    """Refuse an image of another user, or one that this process or this machine cannot run, before anything of it is used."""
+def check_fit(reader: ImageReader) -> Match:
+    """Return the target for this CPU; refuse an image of another user, or one that this process or machine cannot run."""
     path = reader.file.path
     if not reader.file.signed_by(user_key()):
         raise ImageRejected("untrusted", f"{path} was not made by this user; run `aotnb trust {path}` if you trust its maker")
@@ -249,12 +266,10 @@ def check_fit(reader: ImageReader) -> None:
             raise ImageRejected(
                 "version_changed", f"{path} was made for {name} {there}, this process has {here.get(name)}; save it again here"
             )
-    missing = missing_features(reader.index["features"])
-    if missing:
-        raise ImageRejected(
-            "cpu_mismatch",
-            f"{path} was made for {reader.index['cpu']}; this {host_cpu()[0]} lacks {', '.join(missing)}; save it again here",
-        )
+    match = match_target(reader.targets, host_cpu(), here["machine"])
+    if match.number is None:
+        raise ImageRejected("cpu_mismatch", f"{path} has no code for this CPU: {'; '.join(match.rejected)}; save it again here")
+    return match
 
 
 def _live_address(tree: Any, instance: CodeInstance, func: Any, verdict: Verdict) -> int:

@@ -141,6 +141,7 @@ class AotMagics(Magics):
     @argument("file", nargs="?", metavar="FILE", type=file_name, help="Where to save; an image that is there is replaced.")
     @argument("--trace", metavar="NAME", help="Save this trace only, not everything recorded in this kernel.")
     @argument("-a", "--append", action="store_true", help="Keep the entries of an image that is there.")
+    @argument("--cpu-target", type=file_name, metavar="TARGETS", help="CPUs to compile for, such as 'generic;x86-64-v3'.")
     @argument("--link", choices=("auto", *LINKERS), default="auto", help="How to link; auto takes the first there is.")
     @argument(
         "--base",
@@ -165,13 +166,11 @@ class AotMagics(Magics):
         emit = args.emit.split(",") if args.emit else ()
         if args.background and emit:
             raise UsageError("--background and --emit do not go together: leave one out")
+        options = {"link": args.link, "append": args.append, "base": args.base, "cpu_target": args.cpu_target}
         if args.background:
-            options = {"link": args.link, "append": args.append, "base": args.base}
             return session.save_in_background(args.file, trace, **options, tell=print)
         with _progress(self.shell, quiet=_quiet(args)) as progress:
-            report = session.save(
-                args.file, trace, link=args.link, append=args.append, base=args.base, emit=emit, progress=progress
-            )
+            report = session.save(args.file, trace, emit=emit, progress=progress, **options)
         return None if _quiet(args) else bundle.save_report(report)
 
     @magic_arguments()

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aotnb.core.targets import Target
 from aotnb.errors import AotError, BuildError, ImageRejected
 from aotnb.image.format import MAGIC, PARTS, ImageFile, dump_json, publish
 from aotnb.image.reader import ImageReader, describe, trust, verify
@@ -22,8 +23,8 @@ KEY = b"k" * 32
 INDEX = {
     "image_id": "0" * 32,
     "process": dict.fromkeys(["numba", "llvmlite", "llvm", "numpy", "python", "os", "machine"], "1"),
-    "cpu": "generic",
-    "features": "",
+    "targets": [Target("generic", "x86-64", "", ()).tree()],
+    "clones": {},
     "linked": "in-process",
     "imports": [],
     "frozen": {},

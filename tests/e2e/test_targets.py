@@ -1,0 +1,117 @@
+"""Several CPU targets, one and two shards: the same bytes, the same answers, and the target that fits."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from harness import REPOSITORY
+
+from aotnb.image.reader import ImageReader, describe, verify
+
+SOURCE = """
+import numpy as np
+from numba import njit, prange, vectorize
+
+@njit
+def helper(x):
+    return x * 3 + 1
+
+@njit
+def scalar(x):
+    if x < 0:
+        raise ValueError("negative")
+    return helper(x)
+
+@njit(fastmath=True)
+def total(a):
+    found = 0.0
+    for x in a:
+        found += helper(x) * np.sqrt(x)
+    return found
+
+@njit
+def top(a):
+    return [total(a), total(a[::2])]
+
+@vectorize(["float64(float64)"])
+def twice(x):
+    return 2 * x
+
+a = np.arange(1000.0)
+print(scalar(3), round(total(a), 3), [round(x, 3) for x in top(a)], twice(a)[:3])
+try:
+    scalar(-1)
+except ValueError as error:
+    print(error)
+"""
+pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="the targets are those of x86-64")
+TARGETS = "generic;x86-64-v2;native"
+
+
+def run(folder: Path, *options: str, **environment: str) -> tuple[str, dict]:
+    report = folder / "report.json"
+    command = [sys.executable, "-m", "aotnb", "run", *options, "--report", str(report), "script.py"]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads(report.read_text())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the script and images made by one and by two processes."""
+    folder = tmp_path_factory.mktemp("targets")
+    (folder / "script.py").write_text(SOURCE)
+    for count in ("1", "2"):
+        said, _ = run(folder, "--record", "--image", f"{count}.aot", AOTNB_IMAGE_THREADS=count, AOTNB_CPU_TARGET=TARGETS)
+        (folder / f"said{count}").write_text(said)
+    return folder
+
+
+def test_any_number_of_shards_gives_the_same_bytes(folder: Path) -> None:
+    assert (folder / "1.aot").read_bytes() == (folder / "2.aot").read_bytes()
+    assert verify(folder / "1.aot") == []
+
+
+def test_the_target_for_this_cpu_answers_everything(folder: Path) -> None:
+    said, report = run(folder, "--image", "2.aot")
+    assert said == (folder / "said1").read_text()
+    assert not report["compiled"]
+
+
+def test_masked_features_get_the_code_that_fits(folder: Path) -> None:
+    said, report = run(folder, "--image", "1.aot", NUMBA_CPU_NAME="generic")
+    assert said == (folder / "said1").read_text()
+    assert not report["compiled"]
+
+
+def test_no_target_fits_and_the_jit_runs(folder: Path) -> None:
+    run(folder, "--record", "--image", "native.aot", AOTNB_CPU_TARGET="native")
+    said, report = run(folder, "--image", "native.aot", NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="+sse2")
+    assert said == (folder / "said1").read_text()
+    assert report["compiled"]
+
+
+def test_wrappers_and_scalar_helpers_are_shared(folder: Path) -> None:
+    reader = ImageReader(folder / "1.aot")
+    native = {i.qualname: i.symbols["native"] for i in map(reader.instance, range(len(reader))) if "native" in i.symbols}
+    python = {i.qualname: i.symbols["python"] for i in map(reader.instance, range(len(reader))) if "python" in i.symbols}
+    clones = reader.index["clones"]
+    assert native["total"] in clones
+    assert native["top"] in clones
+    assert native["scalar"] not in clones
+    assert python
+    assert not clones.keys() & set(python.values())
+    assert [target["name"] for target in describe(folder / "1.aot")["targets"]][:2] == ["generic", "x86-64-v2"]
