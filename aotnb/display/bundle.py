@@ -205,15 +205,16 @@ def save_report(report: SaveReport) -> Report:
 def load_report(report: LoadReport) -> Report:
     """Return the one line on a loaded image."""
     spared = "unknown" if report.jit_seconds is None else f"{report.jit_seconds:.1f} s"
-    holds = f"{_entries(report.entries)} of {_count(report.functions, 'function')} ready for {report.target}"
+    holds = f"{_entries(report.entries)} of {_count(report.functions, 'function')} ready"
+    target = f"{report.target} ({report.why})" if report.why else report.target
     reasons = Counter(item.reason for item in report.left_out)
     why = f" ({', '.join(f'{count} {code}' for code, count in reasons.most_common())})" if reasons else ""
-    line = f"loaded {_nice(report.path)}: {holds} in {report.milliseconds:.1f} ms; JIT time avoided: {spared}"
+    line = f"loaded {_nice(report.path)}: {holds} for {target} in {report.milliseconds:.1f} ms; JIT time avoided: {spared}"
     line += f"; refused at save: {len(report.left_out)}{why}"
-    columns = ("image", "entries", "functions", "linked", "target", "milliseconds", "jit_seconds", "image_id")
+    columns = ("image", "entries", "functions", "linked", "target", "why", "milliseconds", "jit_seconds", "image_id")
     row = (
-        report.path, report.entries, report.functions, report.linked, report.target, report.milliseconds, report.jit_seconds,
-        report.image_id,
+        report.path, report.entries, report.functions, report.linked, report.target, report.why, report.milliseconds,
+        report.jit_seconds, report.image_id,
     )  # fmt: skip
     return Report(
         report,

@@ -15,7 +15,7 @@ from aotnb.core.roots import UnresolvedRoot
 
 Tree = Any
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 3
 
 
 @dataclass(slots=True)
