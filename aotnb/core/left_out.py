@@ -95,7 +95,7 @@ LEFT_OUT: dict[str, LeftOut] = {
     ),
     "recursion": LeftOut(
         "a recursive call was left unresolved",
-        "A function that calls itself with other argument types",
+        "Some functions that call themselves with other argument types",
         "The call is resolved by name when everything is in memory.",
         "Convert the argument, so that all calls have the same types.",
     ),

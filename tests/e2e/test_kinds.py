@@ -607,14 +607,6 @@ LEFT = {
             return apply(inner, x)
         print(f(3))
     """,
-    "recursion": """
-        @njit
-        def f(x):
-            if x > 3:
-                return x
-            return f(x + 1.5)
-        print(f(1))
-    """,
     "extension_code": """
         from numba import types
         from numba.extending import lower_builtin, type_callable
@@ -692,12 +684,21 @@ REGISTERED = [
 
 LEFT_OUT_SO_FAR = [Scenario(name, main=main, changes=False, restored=False) for name, main in LEFT.items()]
 
+OTHER_TYPES = """
+    @njit
+    def f(x):
+        if x > 3:
+            return x
+        return f(x + 1.5)
+    print(f(1))
+"""
+
 BATCHES = [
     Batch("stencils", STENCILS),
     Batch("c_functions", C_FUNCTIONS),
     Batch("object_mode", OBJECT_MODE),
     Batch("jitclasses", JITCLASSES),
-    Batch("alike", ALIKE),
+    Batch("alike", [*ALIKE, Scenario("recursion_with_other_types", main=OTHER_TYPES, changes=False)]),
     Batch("generators", GENERATORS),
     Batch("callbacks", CALLBACKS),
     Batch("structs", STRUCTS),
