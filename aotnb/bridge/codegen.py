@@ -177,7 +177,7 @@ def forwarding_stub(declaration: str, called: str = "", slot: str = "") -> str:
     It has the name of the declared function and the slot that belongs to it, or *called* and *slot*.
     """
     match = _DECLARATION.match(declaration)
-    if match is None or "..." in declaration:
+    if match is None or "..." in match["args"]:  # a name may have them, too: it is shortened
         raise BuildError(f"no stub can be made for {declaration!r}; please report this")
     returned, name = match["ret"], f'"{called}"' if called else match["name"]
     args = _split(match["args"])

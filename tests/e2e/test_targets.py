@@ -38,12 +38,19 @@ def total(a):
 def top(a):
     return [total(a), total(a[::2])]
 
+@njit
+def many(a, b, c, d, e, f, g, h):  # the name of its symbol is shortened
+    found = 0.0
+    for i in range(len(a)):
+        found += a[i] + b[i] + c[i] + d[i] + e[i] + f[i] + g[i] + h[i]
+    return found
+
 @vectorize(["float64(float64)"])
 def twice(x):
     return 2 * x
 
 a = np.arange(1000.0)
-print(scalar(3), round(total(a), 3), [round(x, 3) for x in top(a)], twice(a)[:3])
+print(scalar(3), round(total(a), 3), [round(x, 3) for x in top(a)], twice(a)[:3], many(a, a, a, a, a, a, a, a))
 try:
     scalar(-1)
 except ValueError as error:
@@ -89,12 +96,15 @@ def test_the_target_for_this_cpu_answers_everything(folder: Path) -> None:
     said, report = run(folder, "--image", "2.aot")
     assert said == (folder / "said1").read_text()
     assert not report["compiled"]
+    assert report["images"][0]["target"] == report["images"][0]["targets"][2]
 
 
 def test_masked_features_get_the_code_that_fits(folder: Path) -> None:
     said, report = run(folder, "--image", "1.aot", NUMBA_CPU_NAME="generic")
     assert said == (folder / "said1").read_text()
     assert not report["compiled"]
+    assert report["images"][0]["target"] == "generic"
+    assert len(report["images"][0]["rejected"]) == 2
 
 
 def test_no_target_fits_and_the_jit_runs(folder: Path) -> None:
@@ -102,6 +112,8 @@ def test_no_target_fits_and_the_jit_runs(folder: Path) -> None:
     said, report = run(folder, "--image", "native.aot", NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="+sse2")
     assert said == (folder / "said1").read_text()
     assert report["compiled"]
+    assert not report["images"]
+    assert "target 0 (" in report["error"]
 
 
 def test_wrappers_and_scalar_helpers_are_shared(folder: Path) -> None:
