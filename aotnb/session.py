@@ -14,7 +14,7 @@ from aotnb.bridge import compat, hooks
 from aotnb.building.archive import check_emit
 from aotnb.building.background import BackgroundSave
 from aotnb.building.edges import distributions_of
-from aotnb.building.pipeline import Job, build, check_target, create, dump
+from aotnb.building.pipeline import Job, check_target, create, dump
 from aotnb.building.plan import Planner, first_problems
 from aotnb.building.roots import SessionRoots, roots_growth, specializations
 from aotnb.core.faces import Faces
@@ -346,12 +346,8 @@ def save(
     session = _active()
     check_emit(emit)
     where, link = _where(path, link)
-    costs = _costs_of(session, where, trace, append)
-    job = _job(session, where, trace, append, base, cpu_target, progress)
-    report = dump(job, where, link=link, progress=progress, emit=emit)
-    _saved(session, report)
-    write_costs(report.image_id, costs)
-    return report
+    job, costs = _job(session, where, trace, append, base, cpu_target, progress)
+    return _saved(session, dump(job, where, link=link, progress=progress, emit=emit), costs)
 
 
 def save_in_background(
@@ -376,15 +372,14 @@ def save_in_background(
     """
     session = _active()
     where, link = _where(path, link)
-    costs = _costs_of(session, where, trace, append)
+    job, costs = _job(session, where, trace, append, base, cpu_target, None)
 
     def ended(save: BackgroundSave) -> None:
         if save.report is not None:
-            _saved(session, save.report)
-            write_costs(save.report.image_id, costs)
+            _saved(session, save.report, costs)
         tell(save)
 
-    return BackgroundSave(_job(session, where, trace, append, base, cpu_target, None), where, link, ended)
+    return BackgroundSave(job, where, link, ended)
 
 
 def _where(path: str | Path | None, link: str) -> tuple[Path, str]:
@@ -404,25 +399,24 @@ def _job(
     base: Iterable[str | Path] | None,
     cpu_target: str | None,
     progress: Callable[[str, int, int], None] | None,
-) -> Job:
-    """Describe what is to be built."""
+) -> tuple[Job, Costs]:
+    """Describe what is to be built, and what it cost the JIT."""
     instances = session.recorder.instances if trace is None else trace.instances
     keep = [ImageReader(path)] if append and path.exists() else []
     for image in keep:
         check_fit(image)
     served = session.resolver.served if trace is None else trace.served
     bases = _bases(session, {item.image_id for item in served}, base)
-    return create(session.recorder, instances, cpu_target=cpu_target, progress=progress, keep=keep, bases=bases)
+    costs = _costs(instances, [image.image_id for image in keep])
+    return create(session.recorder, instances, cpu_target=cpu_target, progress=progress, keep=keep, bases=bases), costs
 
 
-def _costs_of(session: _Session, path: Path, trace: Trace | None, append: bool) -> Costs:
-    instances = session.recorder.instances if trace is None else trace.instances
-    return _costs(instances, [ImageReader(path).image_id] if append and path.exists() else [])
-
-
-def _saved(session: _Session, report: SaveReport) -> None:
+def _saved(session: _Session, report: SaveReport, costs: Costs) -> SaveReport:
+    """Note a save that has succeeded."""
     session.dropped = report.dropped
+    write_costs(report.image_id, costs)
     log.logger.info("saved %s: %d entries, %d left out, %.2f s", report.path, report.entries, len(report.dropped), report.seconds)
+    return report
 
 
 def _costs(instances: list[Instance], kept: list[str]) -> Costs:
@@ -461,10 +455,10 @@ def save_base(path: str | Path, *, link: str = "auto") -> SaveReport:
         If nothing of them was compiled, or it cannot be built or written.
     """
     session = _active()
+    where, link = _where(path, link)
     instances = [item for item in session.recorder.instances if distributions_of(item.module)]
-    report = build(session.recorder, instances, Path(path), link=link, freeze=True)
-    _saved(session, report)
-    return report
+    job = create(session.recorder, instances, freeze=True)
+    return _saved(session, dump(job, where, link=link), _costs(instances, []))
 
 
 def _image(path: str | Path | None) -> Path:

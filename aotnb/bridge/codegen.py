@@ -16,6 +16,7 @@ from aotnb.bridge.irtext import module_texts
 from aotnb.errors import BuildError
 
 TABLE = "aotnb_table"
+CLONE_SLOT = "aotnb.clone."  # begins the name of a slot through which shared code calls what each CPU target has its own of
 
 
 class ImageCodegen(AOTCPUCodegen):

@@ -33,6 +33,7 @@ DATA_SYMBOLS = re.compile(r"PyExc_\w+|_numba_hashsecret_\w+")
 DATA_PREFIX = "aotnb.data."
 _FUNCTION = re.compile(r'(?:declare|define) [^@]*@("[^"]*"|[\w.$-]+)\(')
 _CONSTANT = re.compile(r'@("[^"]*"|[\w.$-]+) = (?!external |extern_weak )')
+LABEL = re.compile(r'^("[^"]*"|[\w.$-]+):', re.MULTILINE)  # of a block
 _TYPE = re.compile(r"(%[^ ]+) = type ")
 _LABEL = 100  # characters of a name that are for people; the digest behind them tells names apart
 _ADDRESS = re.compile(r"_*-?0x[0-9a-f]+")

@@ -11,6 +11,7 @@ import ctypes
 import os
 import struct
 import tempfile
+from collections.abc import Sequence
 from typing import Any
 
 import llvmlite.binding as ll
@@ -100,7 +101,13 @@ def _tell_perf(engine: Any, objects: list[bytes]) -> None:
                     file.write(f"{address:x} {symbol.size:x} {symbol.name}\n")
 
 
+def pack_objects(objects: Sequence[bytes]) -> bytes:
+    """Return objects as :func:`map_objects` takes them: one after the other, each with its length in front."""
+    return b"".join(struct.pack("<Q", len(data)) + data for data in objects)
+
+
 def unpack_objects(data: bytes | memoryview) -> list[bytes]:
+    """The inverse of :func:`pack_objects`."""
     bodies, offset = [], 0
     while offset < len(data):
         (length,) = struct.unpack_from("<Q", data, offset)

@@ -1,4 +1,4 @@
-"""A build in a process of its own, while this one goes on: what ``save(background=True)`` gives back."""
+"""A build in a process of its own, while this one goes on: what ``save_in_background`` gives back."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from aotnb.bridge.codegen import declarations
+from aotnb.bridge.irtext import LABEL
 from aotnb.building.shards import UnitJob
 from aotnb.building.units import entry_symbols, plan_units
 from aotnb.core.targets import Target
@@ -17,11 +18,8 @@ from aotnb.image.model import Library, Manifest, library_of
 
 _VECTOR = re.compile(r"<\d+ x ")
 _MATH = re.compile(r"\b(?:fast|reassoc|contract|afn|arcp) |@llvm\.fma|@llvm\.fmuladd")
-_LABEL = re.compile(r'^("[^"]*"|[\w.$-]+):')
 _SUCCESSOR = re.compile(r'label %("[^"]*"|[\w.$-]+)')
 
-
-CLONE_SLOT = "aotnb.clone."
 STUB = ".reloc"  # ends the name under which shared wrappers call what is cloned
 
 
@@ -47,13 +45,13 @@ class Versions:
     redirected: list[str]
 
 
-def versions_of(manifest: Manifest, libraries: dict[str, Library], targets: list[Target], *, merged: bool = False) -> Versions:
+def versions_of(manifest: Manifest, libraries: dict[str, Library], targets: list[Target]) -> Versions:
     """Decide with everything in view what is cloned, and return the units of each target, each after those it uses."""
     wrappers = wrapper_libraries(manifest)
     traits = {name: traits_of(library.text) for name, library in libraries.items()} if len(targets) > 1 else {}
     cloned = cloned_libraries(libraries, traits, wrappers, targets)
     partial = [number for number, members in enumerate(cloned) if len(members) < len(libraries)]
-    units = plan_units(manifest, libraries, cloned=cloned, wrappers=wrappers, merged=merged)
+    units = plan_units(manifest, libraries, cloned=cloned, wrappers=wrappers)
     owner = {name: number for number, unit in enumerate(units) for name in unit.libraries}
     place: dict[tuple[int, int], int] = {}
     jobs: list[UnitJob] = []
@@ -113,7 +111,7 @@ def traits_of(text: str) -> Traits:
                 graph.setdefault(current, []).extend(_SUCCESSOR.findall(line))
         elif line == "}":
             loop = loop or _has_circle(graph)
-        elif (label := _LABEL.match(line)) is not None:
+        elif (label := LABEL.match(line)) is not None:
             current = label[1]
     return Traits(loop, bool(_VECTOR.search(text)), bool(_MATH.search(text)))
 

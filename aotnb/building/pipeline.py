@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aotnb.bridge.codegen import (
+    CLONE_SLOT,
     UnitObject,
     declarations,
     emit_text,
@@ -24,9 +25,10 @@ from aotnb.bridge.codegen import (
 )
 from aotnb.bridge.environment import host_cpu
 from aotnb.bridge.irtext import DATA_PREFIX
+from aotnb.bridge.native import pack_objects
 from aotnb.bridge.symbols import is_helper, is_mathematics, is_provided
 from aotnb.building.archive import write_archives
-from aotnb.building.clones import CLONE_SLOT, STUB, versions_of
+from aotnb.building.clones import STUB, versions_of
 from aotnb.building.link import Linked, choose, link_with
 from aotnb.building.manifest import stored_instances
 from aotnb.building.packages import frozen_tree, summaries
@@ -43,7 +45,7 @@ from aotnb.image.format import dump_json, publish
 from aotnb.image.model import Library, library_of
 from aotnb.image.reader import ImageReader
 from aotnb.image.trust import user_key
-from aotnb.image.units import pack_objects, pack_units, stored_units
+from aotnb.image.units import pack_units, stored_units
 from aotnb.tracing.instance import Instance
 from aotnb.tracing.recorder import Recorder
 
@@ -67,32 +69,6 @@ class Job:
     seconds: float
 
 
-def build(
-    recorder: Recorder,
-    instances: Iterable[Instance],
-    path: Path,
-    *,
-    link: str = "auto",
-    cpu_target: str | None = None,
-    progress: Progress | None = None,
-    keep: Iterable[ImageReader] = (),
-    merged: bool = False,
-    freeze: bool = False,
-    bases: Iterable[ImageReader] = (),
-) -> SaveReport:
-    """Compile the entries among *instances*, and those of the images in *keep*, into an image at *path*.
-
-    Nothing is written unless all of it succeeds. *merged* compiles everything as one unit (for comparison).
-    *freeze* makes a base image: entries of installed packages get a summary. *bases* are the images that the new one
-    builds on.
-    """
-    check_target(path, link)
-    job = create(
-        recorder, instances, cpu_target=cpu_target, progress=progress, keep=keep, merged=merged, freeze=freeze, bases=bases
-    )
-    return dump(job, path, link=link, progress=progress)
-
-
 def check_target(path: Path, link: str) -> None:
     """Refuse a path that no file can be written to, and a linker that is not there, before any work is done."""
     if path.is_dir():
@@ -110,11 +86,14 @@ def create(
     cpu_target: str | None = None,
     progress: Progress | None = None,
     keep: Iterable[ImageReader] = (),
-    merged: bool = False,
     freeze: bool = False,
     bases: Iterable[ImageReader] = (),
 ) -> Job:
-    """Describe what is to be compiled, from the live objects of this process; the arguments are those of :func:`build`."""
+    """Describe what is to be compiled, from the live objects of this process: the entries among *instances*, and those of *keep*.
+
+    *cpu_target* names the CPUs, see :mod:`aotnb.core.targets`. *freeze* makes a base image: entries of installed packages
+    get a summary. *bases* are the images that the new one builds on.
+    """
     started = time.perf_counter()
     asked = cpu_target or os.environ.get("AOTNB_CPU_TARGET") or "native"
     targets = parse_targets(asked, host_cpu(), platform.machine())
@@ -127,7 +106,7 @@ def create(
     manifest, libraries = plan.manifest, plan.libraries
     if not any(instance.entry for instance in manifest.instances):
         raise BuildError(f"nothing to save: {_why_empty(plan)}")
-    versions = versions_of(manifest, libraries, targets, merged=merged)
+    versions = versions_of(manifest, libraries, targets)
     return Job(
         plan=plan,
         targets=targets,
@@ -146,7 +125,7 @@ def create(
 def dump(job: Job, path: Path, *, link: str = "auto", progress: Progress | None = None, emit: Sequence[str] = ()) -> SaveReport:
     """Compile, link and publish what :func:`create` described; in this process or in another one like it.
 
-    *emit* names what else to write: see :mod:`aotnb.building.archive`.
+    Nothing is written unless all of it succeeds. *emit* names what else to write: see :mod:`aotnb.building.archive`.
     """
     report = progress or (lambda stage, done, total: None)
     started = time.perf_counter()

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from aotnb.bridge.codegen import UnitObject, UnitSource, compile_unit
 from aotnb.bridge.environment import apply_settings, compiler_settings, process_tree
+from aotnb.bridge.irtext import LABEL
 from aotnb.building.worker import Channel, Worker
 from aotnb.core.digest import digest
 from aotnb.core.records import Shard
@@ -24,7 +25,6 @@ from aotnb.errors import AotWarning, BuildError
 
 MIN_WEIGHT = 1000  # below it one shard is always enough
 _INSTRUCTION = re.compile(r"^  \S", re.MULTILINE)
-_BLOCK = re.compile(r"^(?:[\w.$-]+|\"[^\"]*\"):", re.MULTILINE)
 _FUNCTION = re.compile(r"^define ", re.MULTILINE)
 
 Progress = Callable[[str, int, int], None]
@@ -55,7 +55,7 @@ class Compiled:
 
 def weight_of(job: UnitJob) -> int:
     """Return (1 + instructions + blocks) x (clones + 1), summed over the functions of a unit."""
-    counts = (len(found.findall(text)) for text in job.texts for found in (_FUNCTION, _INSTRUCTION, _BLOCK))
+    counts = (len(found.findall(text)) for text in job.texts for found in (_FUNCTION, _INSTRUCTION, LABEL))
     return sum(counts) * (job.clones + 1)
 
 

@@ -47,9 +47,8 @@ def plan_units(
     *,
     cloned: Sequence[set[str]] = (),
     wrappers: Collection[str] = (),
-    merged: bool = False,
 ) -> list[Unit]:
-    """Split the libraries of an image into units, each after those it uses; *merged* puts all into one (for comparison).
+    """Split the libraries of an image into units, each after those it uses.
 
     All libraries of a unit are members of the same sets of *cloned*; where these leave something out, *wrappers* have
     units of their own, since they reach what is cloned through a slot.
@@ -63,7 +62,7 @@ def plan_units(
     reached_by: dict[str, set[str]] = {name: set() for name in libraries}
     for symbol in symbols:
         for name in closure(libraries, [library_of(symbol)]):
-            reached_by[name].add("" if merged else entry_of[symbol])
+            reached_by[name].add(entry_of[symbol])
     groups: dict[tuple[tuple[str, ...], bool, tuple[bool, ...]], list[str]] = {}
     for name in sorted(libraries):
         if reached_by[name]:

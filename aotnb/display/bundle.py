@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from aotnb.core.records import LoadReport, SaveReport, Status
 from aotnb.display import plots
-from aotnb.display.page import html_page
+from aotnb.display.page import write_page
 from aotnb.display.render import html_table, text_table
-from aotnb.errors import AotError
 from aotnb.image.contents import code_sizes
 from aotnb.reports import changes, tables
 from aotnb.reports.changes import Invalidations
@@ -108,12 +107,7 @@ class Report:
         AotError
             If the file cannot be written.
         """
-        path = Path(file)
-        try:
-            path.write_text(html_page(self.title, self._lines, self._table(), self.plot()), encoding="utf-8")
-        except OSError as error:
-            raise AotError(f"cannot write {path}: {error.strerror or error}") from None
-        return path
+        return write_page(file, self.title, self._lines, self._table(), self.plot)
 
     def _view(self) -> Table | None:
         view = self._shown(self._table()) if self._shown is not None else None
@@ -237,17 +231,14 @@ def status_report(status: Status) -> Report:
         f"  {_nice(image.path)}: {_entries(image.entries)}, loaded in {image.milliseconds:.1f} ms ({image.linked})"
         for image in status.images
     ]
-    if not status.misses:
-        return Report(
-            status, lines, lambda: tables.misses_table(status.misses), title="Status", plot=lambda: _served_plot(status)
-        )
-    lines += ["not served:", *_reason_lines(Counter(miss.reason for miss in status.misses))]
+    if status.misses:
+        lines += ["not served:", *_reason_lines(Counter(miss.reason for miss in status.misses))]
     shown = ("function", "module", "signature", "reason", "detail")
     return Report(
         status,
         lines,
         lambda: tables.misses_table(status.misses),
-        lambda table: _select(table, shown),
+        lambda table: _select(table, shown) if status.misses else None,
         title="Status",
         plot=lambda: _served_plot(status),
     )
@@ -255,19 +246,11 @@ def status_report(status: Status) -> Report:
 
 def invalidations_report(rows: Invalidations) -> Report:
     """Return what was invalidated, as a tree; all columns are in the frame."""
-    if not rows:
-        return Report(
-            rows,
-            ["nothing was invalidated so far"],
-            lambda: changes.invalidations_table(rows),
-            title="Invalidations",
-            plot=lambda: plots.invalidation_tree(rows),
-        )
     spent, worlds = sum(row.seconds for row in rows), len({row.world for row in rows})
     line = f"{_count(len(rows), 'specialization')} invalidated by {_count(worlds, 'change')}, {spent:.2f} s"
     return Report(
         rows,
-        [line, *changes.tree_lines(rows)],
+        [line, *changes.tree_lines(rows)] if rows else ["nothing was invalidated so far"],
         lambda: changes.invalidations_table(rows),
         title="Invalidations",
         plot=lambda: plots.invalidation_tree(rows),
@@ -341,7 +324,7 @@ def merge_report(rows: Table, costs: Table, files: list[str]) -> Report:
         lambda: rows,
         lambda shown: _select(shown, wanted),
         title="Merged roots",
-        plot=lambda: plots.bars("What each way of storing the roots costs", "bytes", [(row[0], row[2]) for row in costs.rows]),
+        plot=lambda: _costs_plot(costs),
     )
 
 
@@ -371,8 +354,12 @@ def cost_report(costs: Table, files: list[str]) -> Report:
         lambda: costs,
         lambda shown: shown,
         title="Costs of merging",
-        plot=lambda: plots.bars("What each way of storing the roots costs", "bytes", [(row[0], row[2]) for row in costs.rows]),
+        plot=lambda: _costs_plot(costs),
     )
+
+
+def _costs_plot(costs: Table) -> Figure:
+    return plots.bars("What each way of storing the roots costs", "bytes", [(row[0], row[2]) for row in costs.rows])
 
 
 def image_map(path: str) -> Figure:

@@ -13,7 +13,7 @@ from typing import Any
 
 from aotnb import session
 from aotnb.display.items import PANES, Item, items, pane
-from aotnb.display.page import html_page
+from aotnb.display.page import write_page
 from aotnb.display.render import cell, html_table
 from aotnb.errors import AotError
 from aotnb.reports.changes import invalidations_table
@@ -40,12 +40,7 @@ class Widgets:
 
     def to_html(self, file: str | os.PathLike[str]) -> Path:
         """Write the static twin with all rows as one self-contained file, and return its path."""
-        path = Path(file)
-        try:
-            path.write_text(html_page(self.title, [], self.table(), None), encoding="utf-8")
-        except OSError as error:
-            raise AotError(f"cannot write {path}: {error.strerror or error}") from None
-        return path
+        return write_page(file, self.title, [], self.table(), None)
 
     def __repr__(self) -> str:
         return f"{self.title}: {len(self.table().rows)} rows; widgets need a notebook, .to_html(file) writes a page"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aotnb.display.render import html_table
+from aotnb.errors import AotError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,6 +43,25 @@ def html_page(title: str, lines: Iterable[str], table: Table, figure: Figure | N
         f"<style>{_CSS}</style></head>\n<body><header><h1>{escape(title)}</h1></header>\n"
         f'<main>{words}{plot}\n<section aria-label="Rows">{rows}</section></main></body></html>\n'
     )
+
+
+def write_page(
+    file: str | os.PathLike[str], title: str, lines: Iterable[str], table: Table, figure: Callable[[], Figure] | None
+) -> Path:
+    """Write :func:`html_page` to *file*, with what *figure* draws, and return its path.
+
+    Raises
+    ------
+    AotError
+        If the file cannot be written.
+    """
+    path = Path(file)
+    page = html_page(title, lines, table, None if figure is None else figure())
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise AotError(f"cannot write {path}: {error.strerror or error}") from None
+    return path
 
 
 def svg(figure: Figure, label: str) -> str:

@@ -33,11 +33,6 @@ def pack_units(keys: Sequence[str], units: Sequence[UnitObject], inlined: frozen
     return _LENGTH.pack(len(head)) + head + body
 
 
-def pack_objects(objects: Sequence[bytes]) -> bytes:
-    """Return the part with the objects for the in-process linker."""
-    return b"".join(_LENGTH.pack(len(data)) + data for data in objects)
-
-
 def stored_units(file: ImageFile) -> dict[str, UnitObject]:
     """Return the compiled units of an image by their keys."""
     part, objects = file.part("units"), unpack_objects(file.part("objects"))

@@ -12,7 +12,7 @@ from typing import Any
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge import install
 from aotnb.bridge.boxes import box_class
-from aotnb.bridge.codegen import stub_slot
+from aotnb.bridge.codegen import CLONE_SLOT, stub_slot
 from aotnb.bridge.environment import host_cpu, process_tree, switches_digest
 from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.methods import method_tree
@@ -37,7 +37,6 @@ from aotnb.loading.validate import Validator, Verdict
 
 _PLACEHOLDER = object()  # for constants that stand in the code without being read
 _HELPER_SLOT = stub_slot("")
-_CLONE_SLOT = "aotnb.clone."
 
 _log = logging.getLogger("aotnb")
 
@@ -45,32 +44,31 @@ _log = logging.getLogger("aotnb")
 class LoadedImage:
     """An image whose native code is mapped; slots are filled when an entry that reads them is first used."""
 
-    def __init__(self, path: Path, roots: RootsRegistry) -> None:
-        started = time.perf_counter()
-        self.reader = ImageReader(path, roots)
-        match = check_fit(self.reader)
-        index = self.reader.index
+    def __init__(self, reader: ImageReader, match: Match, started: float) -> None:
+        assert match.number is not None
+        self.reader = reader
+        index, targets = reader.index, reader.targets
         self.frozen = FrozenFiles(index["frozen"]) if index["frozen"] else None
         self.names: list[str] = index["table"]
         self.position = {name: number for number, name in enumerate(self.names)}
         self.table, linked = self._map()
-        self._choose_clones(match.number or 0)
+        self._choose_clones(match.number, targets[match.number].base)
         self.environments: dict[str, Any] = {}
         self._bound: dict[int, Any] = {}  # table position of a filled slot -> the live objects it is bound to
         self._spare: dict[str, Any] = {}
         self.installed: dict[tuple[int, int], Any] = {}
         self._bind_helpers()
-        self.costs = read_costs(self.reader.image_id)
+        self.costs = read_costs(reader.image_id)
         entries = sum(len(numbers) for numbers in index["questions"].values())
         self.report = LoadReport(
-            path=str(path),
-            image_id=self.reader.image_id,
+            path=str(reader.file.path),
+            image_id=reader.image_id,
             entries=entries,
             functions=len(index["methods"]),
             linked=linked,
-            target=self.reader.targets[match.number or 0].label,
+            target=targets[match.number].label,
             why=match.why,
-            targets=tuple(target.label for target in self.reader.targets),
+            targets=tuple(target.label for target in targets),
             rejected=match.rejected,
             milliseconds=(time.perf_counter() - started) * 1000,
             jit_seconds=None if self.costs is None else self.costs.total,
@@ -81,8 +79,7 @@ class LoadedImage:
         """Return what the JIT took for this question when it was traced, None where that is unknown."""
         if self.costs is None:
             return None
-        signature = f"({', '.join(str(arg) for arg in args)})"
-        return self.costs.questions.get(question(disp.py_func.__module__ or "", disp.py_func.__qualname__, signature))
+        return self.costs.questions.get(question(*_asked(disp, args)))
 
     def _map(self) -> tuple[NativeTable, str]:
         file = self.reader.file
@@ -100,16 +97,15 @@ class LoadedImage:
                 raise _without(file.path, name)
         return map_objects(file.part("objects"), len(self.names)), "in-process"
 
-    def _choose_clones(self, number: int) -> None:
+    def _choose_clones(self, number: int, base: int) -> None:
         """Put the functions for target *number* in the place of those for all CPUs, also where shared code calls them."""
-        base = self.reader.targets[number].base
         for symbol, clones in self.reader.index["clones"].items():
             chosen = number if number in clones else base if base in clones else 0
             if chosen:
                 self.position[symbol] = self.position[f"{symbol}.{chosen}"]
         for position, name in enumerate(self.names):
-            if name.startswith(_CLONE_SLOT):
-                write_pointer(self.table[position], self.table[self.position[name[len(_CLONE_SLOT) :]]])
+            if name.startswith(CLONE_SLOT):
+                write_pointer(self.table[position], self.table[self.position[name[len(CLONE_SLOT) :]]])
 
     def _bind_helpers(self) -> None:
         """Bind every helper now, but for those of the threading layer, whose threads must not start before they are needed."""
@@ -308,15 +304,16 @@ class Resolver:
 
     def load(self, path: Path) -> LoadReport:
         """Map the image at *path* and answer from it from now on; loading the same content again is free."""
-        reader = ImageReader(path)
+        started = time.perf_counter()
+        reader = ImageReader(path, self.roots)
         for image in self.images:
             if image.reader.file.checksums() == reader.file.checksums():
                 self.images.remove(image)
                 self.images.append(image)
                 return image.report
-        check_fit(reader)
+        match = check_fit(reader)
         bases = [self._base(path, *base) for base in reader.index["bases"]]
-        image = LoadedImage(path, self.roots)
+        image = LoadedImage(reader, match, started)
         self.images += [base for base in bases if base is not None]
         self.images.append(image)
         return image.report
@@ -330,9 +327,11 @@ class Resolver:
         if place is None:
             detail = f"{path} builds on the base image {recorded}, which is not there; put it back or make both again"
             raise ImageRejected("base_missing", detail)
-        if ImageReader(place).image_id != image_id:
+        started = time.perf_counter()
+        reader = ImageReader(place, self.roots)
+        if reader.image_id != image_id:
             raise ImageRejected("base_changed", f"{path} was made on another build of the base image {place}; save it again")
-        return LoadedImage(place, self.roots)
+        return LoadedImage(reader, check_fit(reader), started)
 
     def answer(self, kind: str, disp: Any, args: tuple[Any, ...], return_type: Any, flags: Any) -> Any:
         """Return a compile result of an image for this question, or None; may raise what Numba would have raised."""
@@ -399,8 +398,8 @@ class Resolver:
         return image.reader.instance(number)
 
     def _note_miss(self, disp: Any, args: tuple[Any, ...], nearest: tuple[str, ...]) -> None:
-        signature = f"({', '.join(str(arg) for arg in args)})"
-        miss = self.last_miss = Miss(disp.py_func.__qualname__, disp.py_func.__module__ or "", signature, *nearest)
+        module, function, signature = _asked(disp, args)
+        miss = self.last_miss = Miss(function, module, signature, *nearest)
         if not self.is_nested():
             self.misses.append(miss)
             _log.info("miss %s.%s%s: %s: %s", miss.module, miss.function, miss.signature, miss.reason, miss.detail)
@@ -415,8 +414,8 @@ class Resolver:
     ) -> None:
         if self.is_nested():
             return
-        signature = f"({', '.join(str(arg) for arg in args)})"
-        item = Served(disp.py_func.__qualname__, disp.py_func.__module__ or "", signature, image_id, milliseconds, jit_seconds)
+        module, function, signature = _asked(disp, args)
+        item = Served(function, module, signature, image_id, milliseconds, jit_seconds)
         self.served.append(item)
         _log.debug("hit %s.%s%s from %s", item.module, item.function, signature, item.image_id)
 
@@ -567,6 +566,11 @@ def _left_out(reader: ImageReader, disp: Any) -> tuple[str, str] | None:
         if (row["module"], row["function"]) == wanted:
             return row["reason"], row["detail"]
     return None
+
+
+def _asked(disp: Any, args: tuple[Any, ...]) -> tuple[str, str, str]:
+    """Return module, function and argument types of a question, as records name them."""
+    return disp.py_func.__module__ or "", disp.py_func.__qualname__, f"({', '.join(str(arg) for arg in args)})"
 
 
 def _difference(stored: list[Any], asked: list[Any]) -> str:

@@ -154,18 +154,13 @@ def image(made: Path, tmp_path: Path) -> Path:
 # ---- linkers --------------------------------------------------------------------------------------------------------
 
 
-def test_image_bytes_do_not_depend_on_the_hash_seed(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("variable", "values"), [("PYTHONHASHSEED", ("1", "2")), ("AOTNB_IMAGE_THREADS", ("1", "3"))])
+def test_image_bytes_depend_neither_on_the_hash_seed_nor_on_the_number_of_shards(
+    run: Run, tmp_path: Path, variable: str, values: tuple[str, str]
+) -> None:
     images = []
-    for seed in ("1", "2"):
-        run(SAVE.format(link="in-process"), PYTHONHASHSEED=seed)
-        images.append((tmp_path / "image.aot").read_bytes())
-    assert images[0] == images[1]
-
-
-def test_image_bytes_do_not_depend_on_the_number_of_shards(run: Run, tmp_path: Path) -> None:
-    images = []
-    for count in ("1", "3"):
-        run(SAVE.format(link="in-process"), AOTNB_IMAGE_THREADS=count)
+    for value in values:
+        run(SAVE.format(link="in-process"), **{variable: value})
         images.append((tmp_path / "image.aot").read_bytes())
     assert images[0] == images[1]
 
