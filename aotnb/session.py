@@ -446,7 +446,7 @@ def _bases(session: _Session, used: set[str], wanted: Iterable[str | Path] | Non
     return found
 
 
-def save_base(path: str | Path, *, link: str = "auto") -> SaveReport:
+def save_base(path: str | Path, *, link: str = "auto", cpu_target: str | None = None) -> SaveReport:
     """Compile what was recorded of installed packages into a base image at *path*: see ``aotnb precompile --package``.
 
     Raises
@@ -457,7 +457,7 @@ def save_base(path: str | Path, *, link: str = "auto") -> SaveReport:
     session = _active()
     where, link = _where(path, link)
     instances = [item for item in session.recorder.instances if distributions_of(item.module)]
-    job = create(session.recorder, instances, freeze=True)
+    job = create(session.recorder, instances, cpu_target=cpu_target, freeze=True)
     return _saved(session, dump(job, where, link=link), _costs(instances, []))
 
 

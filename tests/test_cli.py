@@ -291,3 +291,22 @@ def test_doctor(aotnb: Run, job: Path) -> None:
     one_sentence(aotnb("doctor"), "chmod 600")
     (job / "home" / "image.key").write_bytes(b"short")
     assert aotnb("doctor").returncode == 1
+
+
+@pytest.mark.parametrize("words", [["precompile", "trace", "-o", "x.aot"], ["precompile", "-p", "numpy", "-o", "x.aot"]])
+def test_a_wrong_cpu_target_is_refused_before_anything_is_compiled(aotnb: Run, tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "loud.py").write_text("print('imported')\n" + FUNCTION)
+    (tmp_path / "trace").write_text('precompile("loud:double", ("int64",))\n')
+    done = aotnb(*words, "--cpu-target", "generic;pentium9")
+    assert (done.returncode != 0, done.stdout, len(done.stderr.splitlines())) == (True, "", 1)
+    assert "position 9: no CPU 'pentium9' is known; accepted: native" in done.stderr
+
+
+def test_a_wrong_cpu_target_is_told_when_numba_is_imported(aotnb: Run, tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text("import sys\n" + JOB + "print('the end', file=sys.stderr)\n")
+    done = aotnb("run", "--image", "x.aot", "--record", "job.py", AOTNB_CPU_TARGET="pentium9")
+    assert (done.returncode, done.stdout) == (1, "42\n")
+    first, *_, last = done.stderr.splitlines()
+    assert "position 1: no CPU 'pentium9' is known" in first
+    assert last == "the end"
+    assert not (tmp_path / "x.aot").exists()

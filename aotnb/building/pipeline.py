@@ -79,6 +79,17 @@ def check_target(path: Path, link: str) -> None:
     user_key()
 
 
+def cpu_targets(asked: str | None) -> list[Target]:
+    """Return the CPU targets that *asked* names, or else ``AOTNB_CPU_TARGET``, or else that of this machine.
+
+    Raises
+    ------
+    BuildError
+        If the text does not follow the grammar of :mod:`aotnb.core.targets`.
+    """
+    return parse_targets(asked or os.environ.get("AOTNB_CPU_TARGET") or "native", host_cpu(), platform.machine())
+
+
 def create(
     recorder: Recorder,
     instances: Iterable[Instance],
@@ -95,8 +106,7 @@ def create(
     get a summary. *bases* are the images that the new one builds on.
     """
     started = time.perf_counter()
-    asked = cpu_target or os.environ.get("AOTNB_CPU_TARGET") or "native"
-    targets = parse_targets(asked, host_cpu(), platform.machine())
+    targets = cpu_targets(cpu_target)
     if progress is not None:
         progress("plan", 0, 1)
     keep = list(keep)

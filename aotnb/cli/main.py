@@ -162,7 +162,8 @@ def _precompile(args: argparse.Namespace) -> int:
         return precompile(args.trace, args.module, args.output, **options)
     if args.trace or args.module or args.append or args.emit:
         raise AotError("a base image is made of packages and workloads alone; leave trace files, -m, -a and --emit away")
-    return precompile_packages(args.package, args.workload, args.output, link=args.link, verbose=args.verbose)
+    options = {"link": args.link, "cpu_target": args.cpu_target, "verbose": args.verbose}
+    return precompile_packages(args.package, args.workload, args.output, **options)
 
 
 def _inspect(args: argparse.Namespace) -> int:

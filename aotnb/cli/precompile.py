@@ -26,8 +26,10 @@ def precompile(
     _check_output(output)
     sys.path[0] = os.getcwd()  # modules are found as by python -m; a script brings its own folder
     from aotnb import session
+    from aotnb.building.pipeline import cpu_targets
     from aotnb.replay import replay
 
+    cpu_targets(cpu_target)  # a mistake in it must not cost the replay
     result = replay(traces, modules)
     for item in result.skipped:
         print(f"aotnb: skipped {item.what}: {item.why}", file=sys.stderr)
@@ -37,20 +39,24 @@ def precompile(
     return 0
 
 
-def precompile_packages(packages: list[str], scripts: list[str], output: str, *, link: str, verbose: bool) -> int:
+def precompile_packages(
+    packages: list[str], scripts: list[str], output: str, *, link: str, cpu_target: str | None, verbose: bool
+) -> int:
     """Build a base image of installed packages; what each has to run is its own workloads and the *scripts*."""
     _check_output(output)
     if sys.path[0] in ("", os.getcwd()):
         del sys.path[0]  # packages are those that are installed, not what lies in this folder
     from aotnb import session
+    from aotnb.building.pipeline import cpu_targets
     from aotnb.replay import run_packages
 
+    cpu_targets(cpu_target)
     run_packages(packages, scripts)
     if not session.recorded():
         raise AotError(
             f"nothing was compiled: importing {' and '.join(packages)} compiles nothing; give a script with --workload"
         )
-    _tell(output, session.save_base(output, link=link), verbose=verbose)
+    _tell(output, session.save_base(output, link=link, cpu_target=cpu_target), verbose=verbose)
     return 0
 
 

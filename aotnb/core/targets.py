@@ -47,6 +47,16 @@ _X86: dict[str, frozenset[str]] = {
     "znver2": _ZNVER2, "znver3": _ZNVER3, "znver4": _ZNVER4,
 }  # fmt: skip
 _ARM: dict[str, frozenset[str]] = {"generic": frozenset({"fp-armv8", "neon"})}
+# what LLVM turns on together with a feature, and turns off together with what it rests on
+_RESTS_ON: dict[str, tuple[str, ...]] = {
+    "sse3": ("sse2",), "ssse3": ("sse3",), "sse4.1": ("ssse3",), "sse4.2": ("sse4.1",), "sse4a": ("sse3",), "avx": ("sse4.2",),
+    "avx2": ("avx",), "fma": ("avx",), "f16c": ("avx",), "aes": ("sse2",), "pclmul": ("sse2",), "gfni": ("sse2",),
+    "sha": ("sse2",), "vaes": ("avx2", "aes"), "vpclmulqdq": ("avx", "pclmul"), "xsaveopt": ("xsave",), "xsavec": ("xsave",),
+    "xsaves": ("xsave",), "avx512f": ("avx2", "fma", "f16c"), "avx512bw": ("avx512f",), "avx512cd": ("avx512f",),
+    "avx512dq": ("avx512f",), "avx512vl": ("avx512f",), "avx512ifma": ("avx512f",), "avx512vnni": ("avx512f",),
+    "avx512vpopcntdq": ("avx512f",), "avx512bitalg": ("avx512bw",), "avx512bf16": ("avx512bw",), "avx512vbmi": ("avx512bw",),
+    "avx512vbmi2": ("avx512bw",),
+}  # fmt: skip
 CPUS = {"x86_64": _X86, "AMD64": _X86, "aarch64": _ARM, "arm64": _ARM}
 _WORDS = "clone_all, -clone_all, base(N), opt_size, min_size, +feature or -feature"
 _FEATURE = re.compile(r"[+-]?[a-z0-9][\w.-]*")
@@ -140,12 +150,19 @@ def _target(
             if feature not in _known_features(cpus, host):
                 raise wrong(at, f"{word!r} is no feature that is known", _WORDS)
             on = not word.startswith("-")
-            (needs.add if on else needs.discard)(feature)
+            needs = (
+                needs | _with_foundations(feature) if on else {name for name in needs if feature not in _with_foundations(name)}
+            )
             changes.append(("+" if on else "-") + feature)
         else:
             raise wrong(at, f"{word!r} is not understood" if word else "a word is missing", _WORDS)
     features = ",".join([*([features] if features else []), *changes])
     return Target(named, cpu, features, tuple(sorted(needs)), clone_all, base, size)
+
+
+def _with_foundations(feature: str) -> set[str]:
+    """Return a feature and all that it rests on."""
+    return {feature}.union(*map(_with_foundations, _RESTS_ON.get(feature, ())))
 
 
 def _known_features(cpus: dict[str, frozenset[str]], host: tuple[str, str]) -> set[str]:

@@ -71,7 +71,8 @@ class Site:
         return done.stderr if fails else done.stdout
 
     def make(self, name: str = "base.aot") -> str:
-        return self.command("precompile", "--package", "frozenlib", "--workload", "workload.py", "-o", name)
+        words = ["--package", "frozenlib", "--workload", "workload.py", "--cpu-target", "generic;native"]
+        return self.command("precompile", *words, "-o", name)
 
     def run(self, script: str) -> dict[str, Any]:
         done = self._start(["-c", PRELUDE + dedent(script)])
@@ -93,6 +94,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = Site(tmp_path_factory.mktemp("site"))
     site.install()
     assert site.make().splitlines()[-1].startswith("base.aot: 1 entries")
+    assert json.loads(site.command("inspect", "--json", "base.aot"))["target"].startswith("generic;")
     return site.folder
 
 

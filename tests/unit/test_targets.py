@@ -35,6 +35,15 @@ def test_julias_official_string_and_every_word() -> None:
     assert not parsed("generic;haswell,clone_all,-clone_all")[1].clone_all
 
 
+def test_a_feature_brings_what_it_rests_on() -> None:
+    (wide,) = parsed("generic,+avx2")
+    assert {"avx2", "avx", "sse4.2", "ssse3"} <= set(wide.needs)
+    assert match_target([wide, parsed("x86-64-v2")[0]], ("any", features("x86-64-v3")), "x86_64").why.startswith("the widest")
+    (narrow,) = parsed("x86-64-v3,-avx")
+    assert not {"avx", "avx2", "fma", "f16c"} & set(narrow.needs)
+    assert "sse4.2" in narrow.needs
+
+
 @pytest.mark.parametrize(
     ("text", "position", "accepted"),
     [
