@@ -204,9 +204,7 @@ def _engage() -> None:
         if problem is not None:
             raise AotError(problem)
         if run.record:
-            from aotnb.building.pipeline import cpu_targets
-
-            cpu_targets(None)  # a mistake in AOTNB_CPU_TARGET is told now, not when all has been compiled
+            session.check_cpu_target()  # a mistake in AOTNB_CPU_TARGET is told now, not when all has been compiled
         if run.image is not None and run.image not in run.loaded and os.path.exists(run.image):
             session.load(run.image)
             run.loaded.add(run.image)

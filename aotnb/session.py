@@ -14,7 +14,7 @@ from aotnb.bridge import compat, hooks
 from aotnb.building.archive import check_emit
 from aotnb.building.background import BackgroundSave
 from aotnb.building.edges import distributions_of
-from aotnb.building.pipeline import Job, check_target, create, dump
+from aotnb.building.pipeline import Job, check_target, cpu_targets, create, dump
 from aotnb.building.plan import Planner, first_problems
 from aotnb.building.roots import SessionRoots, roots_growth, specializations
 from aotnb.core.faces import Faces
@@ -380,6 +380,17 @@ def save_in_background(
         tell(save)
 
     return BackgroundSave(job, where, link, ended)
+
+
+def check_cpu_target(text: str | None = None) -> None:
+    """Refuse a mistake in *text*, or else in ``AOTNB_CPU_TARGET``, before anything is compiled.
+
+    Raises
+    ------
+    BuildError
+        If it does not follow the grammar of CPU targets.
+    """
+    cpu_targets(text)
 
 
 def _where(path: str | Path | None, link: str) -> tuple[Path, str]:

@@ -19,7 +19,7 @@ PTH = Path(__file__).resolve().parents[1] / "aotnb-autostart.pth"
 VARIABLES = ("AOTNB_IMAGE", "AOTNB_RECORD", "AOTNB_REPORT")
 
 SITE = """
-import sys, types
+import os, sys, types
 from pathlib import Path
 from aotnb.core.records import Compilation, LoadReport, Miss, SaveReport, Served, Status
 from aotnb.errors import BuildError, ImageRejected
@@ -58,7 +58,11 @@ def status():
 def compiled():
     return tuple(state["compiled"])
 
-for value in (activate, load, save, miss, status, compiled):
+def check_cpu_target():
+    if "bad" in os.environ.get("AOTNB_CPU_TARGET", ""):
+        raise BuildError("bad is no CPU target")
+
+for value in (activate, load, save, miss, status, compiled, check_cpu_target):
     setattr(session, value.__name__, value)
 session.compile = compile_
 sys.modules["aotnb.session"] = session
@@ -232,6 +236,14 @@ def test_a_mistake_is_one_sentence_and_the_script_runs(run, variables: dict[str,
     (sentence,) = sentences(done.stderr)
     assert sentence.startswith("aotnb: ")
     assert words in sentence
+
+
+def test_a_mistake_in_the_cpu_target_is_told_before_anything_is_compiled(run, tmp_path: Path) -> None:
+    script = "import numba\nprint('ran')\nfrom aotnb import session\nsession.compile()"
+    done = run(script, AOTNB_IMAGE="n.aot", AOTNB_RECORD="1", AOTNB_CPU_TARGET="bad")
+    assert done.returncode == 0 and "ran" in done.stdout
+    assert sentences(done.stderr) == ["aotnb: bad is no CPU target"]
+    assert not (tmp_path / "n.aot").exists()
 
 
 def test_a_failed_save_is_one_sentence(run, tmp_path: Path) -> None:

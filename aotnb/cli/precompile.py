@@ -26,10 +26,9 @@ def precompile(
     _check_output(output)
     sys.path[0] = os.getcwd()  # modules are found as by python -m; a script brings its own folder
     from aotnb import session
-    from aotnb.building.pipeline import cpu_targets
     from aotnb.replay import replay
 
-    cpu_targets(cpu_target)  # a mistake in it must not cost the replay
+    session.check_cpu_target(cpu_target)  # a mistake in it must not cost the replay
     result = replay(traces, modules)
     for item in result.skipped:
         print(f"aotnb: skipped {item.what}: {item.why}", file=sys.stderr)
@@ -47,10 +46,9 @@ def precompile_packages(
     if sys.path[0] in ("", os.getcwd()):
         del sys.path[0]  # packages are those that are installed, not what lies in this folder
     from aotnb import session
-    from aotnb.building.pipeline import cpu_targets
     from aotnb.replay import run_packages
 
-    cpu_targets(cpu_target)
+    session.check_cpu_target(cpu_target)
     run_packages(packages, scripts)
     if not session.recorded():
         raise AotError(
