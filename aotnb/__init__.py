@@ -1,7 +1,7 @@
 """Ahead-of-time native images for Numba in Jupyter: trace, save, load, and run without the JIT.
 
 Record      :func:`trace`, :func:`precompile`, :func:`compile_workload`, :func:`setup_workload`
-Build       :func:`save`, :func:`save_in_background`
+Build       :func:`save`, :func:`save_in_background`, :func:`compact`
 Load        :func:`load`
 Look        :func:`explain`, :func:`status`, :func:`traces`, :func:`last_trace`, :func:`misses`
 Reports     :func:`roots`, :func:`stragglers`, :func:`diff`, :func:`invalidations`, :func:`explore`
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aotnb.session import (
         activate,
         check,
+        compact,
         deactivate,
         is_active,
         last_trace,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "activate",
     "check",
+    "compact",
     "compile_workload",
     "deactivate",
     "diff",

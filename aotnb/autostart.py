@@ -52,6 +52,7 @@ class _Run:
         self.always_report = True
         self.engaged = False
         self.overwrite = True
+        self.append = True  # to what is at the path by then; another process may have saved meanwhile
         self.loaded: set[str] = set()
         self.error: str | None = None
         self.result: dict[str, Any] | None = None
@@ -210,6 +211,7 @@ def _engage() -> None:
             run.loaded.add(run.image)
     except ImageRejected as error:
         if run.record and error.reason in REPLACEABLE:
+            run.append = False
             _say(f"{_sentence(error)} (it will be replaced)")
         else:
             run.overwrite = False
@@ -261,7 +263,7 @@ def _save(run: _Run, compiled: tuple[Compilation, ...]) -> SaveReport | None:
         return None
     from aotnb import session
 
-    return session.save(run.image, append=run.image in run.loaded)
+    return session.save(run.image, append=run.append)
 
 
 def _write_report(run: _Run, result: dict[str, Any]) -> None:

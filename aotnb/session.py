@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,10 @@ from aotnb.core.faces import Faces
 from aotnb.core.records import Compilation, Dropped, Invalidation, LoadReport, Miss, SaveReport, Served, Specialization, Status
 from aotnb.core.roots import RootsRegistry
 from aotnb.core.text import type_text
-from aotnb.errors import AotError, TraceError, VerifyMismatch
+from aotnb.errors import AotError, BuildError, ImageRejected, TraceError, VerifyMismatch
 from aotnb.image.contents import specialization
 from aotnb.image.costs import Costs, question, read_costs, write_costs
+from aotnb.image.journal import journal_of, keep_only, locked, read_journal
 from aotnb.image.model import CodeInstance
 from aotnb.image.reader import ImageReader
 from aotnb.loading.loader import LoadedImage, Resolver, check_fit
@@ -60,6 +63,7 @@ class _Session:
         self.statements = Statements()
         self._called: set[int] | None = None  # in a setup block: what Python had asked for before
         self.dropped: tuple[Dropped, ...] = ()  # by the last save
+        self.stored: dict[Path, set[int]] = {}  # image -> indexes of the instances that it or its journal was given
 
     def begin_setup(self) -> None:
         """What Python asks for from now on is not saved for that."""
@@ -308,6 +312,7 @@ def save(
     *,
     link: str = "auto",
     append: bool = False,
+    journal: bool = False,
     base: Iterable[str | Path] | None = None,
     emit: Sequence[str] = (),
     cpu_target: str | None = None,
@@ -324,7 +329,10 @@ def save(
     link
         "cc", "ld.lld", "zig" or "in-process"; "auto" is what ``AOTNB_LINK`` says, or the first of them that works.
     append
-        Keep the entries of the image that is at *path* already, and add to them.
+        Keep the entries of the image that is at *path* already, and of its journal, and add to them.
+    journal
+        Leave the image as it is, and add a record to its journal: only what was compiled since this process saved there
+        last. Several processes may do so at once. :func:`load` takes image and journal, :func:`compact` makes them one.
     base
         Loaded base images that the new one builds on: their entries are left to them, and a load of the new image loads
         them too. None means those that have served something here; an empty list, none at all.
@@ -346,8 +354,9 @@ def save(
     session = _active()
     check_emit(emit)
     where, link = _where(path, link)
-    job, costs = _job(session, where, trace, append, base, cpu_target, progress)
-    return _saved(session, dump(job, where, link=link, progress=progress, emit=emit), costs)
+    with _writing(where, append=append, journal=journal) as keep:
+        job, done = _job(session, where, trace, keep, base, cpu_target, progress, journal=journal)
+        return done(dump(job, where, link=link, journal=journal, progress=progress, emit=emit))
 
 
 def save_in_background(
@@ -356,6 +365,7 @@ def save_in_background(
     *,
     link: str = "auto",
     append: bool = False,
+    journal: bool = False,
     base: Iterable[str | Path] | None = None,
     cpu_target: str | None = None,
     tell: Callable[[BackgroundSave], None] = lambda save: None,
@@ -372,14 +382,46 @@ def save_in_background(
     """
     session = _active()
     where, link = _where(path, link)
-    job, costs = _job(session, where, trace, append, base, cpu_target, None)
+    writing = _writing(where, append=append, journal=journal)
+    keep = writing.__enter__()
+    try:
+        job, done = _job(session, where, trace, keep, base, cpu_target, None, journal=journal)
+    except BaseException:
+        writing.__exit__(*sys.exc_info())
+        raise
 
     def ended(save: BackgroundSave) -> None:
         if save.report is not None:
-            _saved(session, save.report, costs)
+            done(save.report)
+        with contextlib.suppress(AotError):
+            writing.__exit__(None if save.error is None else type(save.error), save.error, None)
         tell(save)
 
-    return BackgroundSave(job, where, link, ended)
+    return BackgroundSave(job, where, link, journal, ended)
+
+
+def compact(
+    path: str | Path | None = None, *, link: str = "auto", progress: Callable[[str, int, int], None] | None = None
+) -> SaveReport:
+    """Fold the journal of the image at *path* into it, and remove the journal. Compiles nothing that is compiled already.
+
+    The image stays one for the same CPUs. A record that was made for another CPU or environment stays in the journal.
+
+    Raises
+    ------
+    ImageRejected
+        If there is no image, or it is damaged, not trusted, or made for another environment.
+    BuildError, LinkError
+        If it cannot be built or written.
+    """
+    session = _active()
+    where, link = _where(path, link)
+    with _writing(where, append=True) as keep:
+        if not keep:
+            raise ImageRejected("missing_file", f"there is no image {where}; make one with %aot_save or `aotnb run --record`")
+        job = create(session.recorder, [], targets=keep[0].targets, progress=progress, keep=keep)
+        costs = _costs([], [image.image_id for image in keep])
+        return _saved(session, dump(job, where, link=link, progress=progress), costs)
 
 
 def check_cpu_target(text: str | None = None) -> None:
@@ -402,24 +444,63 @@ def _where(path: str | Path | None, link: str) -> tuple[Path, str]:
     return where, link
 
 
+@contextlib.contextmanager
+def _writing(path: Path, *, append: bool, journal: bool = False) -> Iterator[list[ImageReader]]:
+    """Hold *path* against other writers and give the images that a new one there keeps: that at *path*, those of its journal.
+
+    When all has gone well, the journal is empty, but for records that this environment cannot take over.
+    """
+    if journal:  # the image is not written, and the journal only for an instant
+        if not path.exists():
+            raise BuildError(f"there is no image {path} to which a journal could belong; save it first, without --journal")
+        yield []
+        return
+    with locked(path) as file:
+        written = read_journal(path)
+        keep, rest = [], []
+        if append and path.exists():
+            keep.append(ImageReader(path))
+            check_fit(keep[0])
+            for record in written.records:
+                try:
+                    reader = ImageReader(written.path, data=record)
+                    check_fit(reader)
+                    keep.append(reader)
+                except ImageRejected as error:
+                    rest.append(record)
+                    log.logger.warning("left in the journal: %s", error)
+        yield keep
+        keep_only(file, written.path, rest)
+
+
 def _job(
     session: _Session,
     path: Path,
     trace: Trace | None,
-    append: bool,
+    keep: list[ImageReader],
     base: Iterable[str | Path] | None,
     cpu_target: str | None,
     progress: Callable[[str, int, int], None] | None,
-) -> tuple[Job, Costs]:
-    """Describe what is to be built, and what it cost the JIT."""
+    *,
+    journal: bool,
+) -> tuple[Job, Callable[[SaveReport], SaveReport]]:
+    """Describe what is to be built; also return what is to be called when that has succeeded."""
     instances = session.recorder.instances if trace is None else trace.instances
-    keep = [ImageReader(path)] if append and path.exists() else []
-    for image in keep:
-        check_fit(image)
+    stored = session.stored.setdefault(path.absolute(), set()) if journal else set()
+    instances = [instance for instance in instances if instance.index not in stored]
     served = session.resolver.served if trace is None else trace.served
     bases = _bases(session, {item.image_id for item in served}, base)
     costs = _costs(instances, [image.image_id for image in keep])
-    return create(session.recorder, instances, cpu_target=cpu_target, progress=progress, keep=keep, bases=bases), costs
+    given = {instance.index for instance in instances if instance.python_called}
+    if journal and not given:
+        raise BuildError(f"there is nothing to add to {journal_of(path)}: nothing new was compiled")
+    job = create(session.recorder, instances, targets=cpu_targets(cpu_target), progress=progress, keep=keep, bases=bases)
+
+    def done(report: SaveReport) -> SaveReport:
+        session.stored[path.absolute()] = stored | given
+        return _saved(session, report, costs)
+
+    return job, done
 
 
 def _saved(session: _Session, report: SaveReport, costs: Costs) -> SaveReport:
@@ -468,7 +549,7 @@ def save_base(path: str | Path, *, link: str = "auto", cpu_target: str | None = 
     session = _active()
     where, link = _where(path, link)
     instances = [item for item in session.recorder.instances if distributions_of(item.module)]
-    job = create(session.recorder, instances, cpu_target=cpu_target, freeze=True)
+    job = create(session.recorder, instances, targets=cpu_targets(cpu_target), freeze=True)
     return _saved(session, dump(job, where, link=link), _costs(instances, []))
 
 
@@ -483,6 +564,8 @@ def _image(path: str | Path | None) -> Path:
 def load(path: str | Path | None = None) -> LoadReport:
     """Map the image at *path*, or the one of the settings: its code is used instead of the JIT wherever it is still valid.
 
+    The records of its journal are mapped, too; one that is refused is told in the report, and costs nothing else.
+
     Raises
     ------
     ImageRejected
@@ -491,6 +574,8 @@ def load(path: str | Path | None = None) -> LoadReport:
     session = _active()
     report = session.resolver.load(_image(path))
     log.logger.info("loaded %s: %d entries, %.1f ms", report.path, report.entries, report.milliseconds)
+    for problem in report.journal_problems:
+        log.logger.warning("%s", problem)
     return report
 
 

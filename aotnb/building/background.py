@@ -23,7 +23,7 @@ class BackgroundSave:
     ``stage``, ``done`` and ``total`` say how far it is; *tell* is called with this object, in another thread, at its end.
     """
 
-    def __init__(self, job: Job, path: Path, link: str, tell: Callable[[BackgroundSave], None]) -> None:
+    def __init__(self, job: Job, path: Path, link: str, journal: bool, tell: Callable[[BackgroundSave], None]) -> None:
         self.path = str(path)
         self.stage, self.done, self.total = "start", 0, 1
         self.report: SaveReport | None = None
@@ -31,7 +31,7 @@ class BackgroundSave:
         self._cancelled = False
         self._tell = tell
         self._worker = Worker(__name__)
-        self._worker.send((job, path, link, compiler_settings()))
+        self._worker.send((job, path, link, journal, compiler_settings()))
         self._thread = threading.Thread(target=self._listen, name=f"aotnb save {path.name}", daemon=True)
         self._thread.start()
 
@@ -93,7 +93,7 @@ def serve() -> None:
     """Do one build for another process: what the worker runs."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # so that what is half written is removed
     channel = Channel()
-    job, path, link, settings = channel.receive()
+    job, path, link, journal, settings = channel.receive()
     apply_settings(settings)
 
     def tell(kind: str, value: Any) -> None:
@@ -101,7 +101,7 @@ def serve() -> None:
             channel.send((kind, value))
 
     try:
-        report = dump(job, path, link=link, progress=lambda *stage: tell("progress", stage))
+        report = dump(job, path, link=link, journal=journal, progress=lambda *stage: tell("progress", stage))
     except AotError as error:
         tell("failed", error)
     except Exception as error:  # noqa: BLE001 - told to the process that asked

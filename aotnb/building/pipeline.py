@@ -41,7 +41,8 @@ from aotnb.core.elf import open_names
 from aotnb.core.records import SaveReport
 from aotnb.core.targets import Target, parse_targets
 from aotnb.errors import BuildError
-from aotnb.image.format import dump_json, publish
+from aotnb.image.format import dump_json, publish, sealed
+from aotnb.image.journal import append, journal_of, locked
 from aotnb.image.model import Library, library_of
 from aotnb.image.reader import ImageReader
 from aotnb.image.trust import user_key
@@ -94,7 +95,7 @@ def create(
     recorder: Recorder,
     instances: Iterable[Instance],
     *,
-    cpu_target: str | None = None,
+    targets: Sequence[Target],
     progress: Progress | None = None,
     keep: Iterable[ImageReader] = (),
     freeze: bool = False,
@@ -102,11 +103,11 @@ def create(
 ) -> Job:
     """Describe what is to be compiled, from the live objects of this process: the entries among *instances*, and those of *keep*.
 
-    *cpu_target* names the CPUs, see :mod:`aotnb.core.targets`. *freeze* makes a base image: entries of installed packages
+    *targets* are the CPUs, see :func:`cpu_targets`. *freeze* makes a base image: entries of installed packages
     get a summary. *bases* are the images that the new one builds on.
     """
     started = time.perf_counter()
-    targets = cpu_targets(cpu_target)
+    targets = list(targets)
     if progress is not None:
         progress("plan", 0, 1)
     keep = list(keep)
@@ -132,10 +133,19 @@ def create(
     )
 
 
-def dump(job: Job, path: Path, *, link: str = "auto", progress: Progress | None = None, emit: Sequence[str] = ()) -> SaveReport:
+def dump(
+    job: Job,
+    path: Path,
+    *,
+    link: str = "auto",
+    journal: bool = False,
+    progress: Progress | None = None,
+    emit: Sequence[str] = (),
+) -> SaveReport:
     """Compile, link and publish what :func:`create` described; in this process or in another one like it.
 
-    Nothing is written unless all of it succeeds. *emit* names what else to write: see :mod:`aotnb.building.archive`.
+    With *journal* the result is not the image at *path* but a record at the end of its journal. Nothing is written unless
+    all of it succeeds. *emit* names what else to write: see :mod:`aotnb.building.archive`.
     """
     report = progress or (lambda stage, done, total: None)
     started = time.perf_counter()
@@ -156,11 +166,11 @@ def dump(job: Job, path: Path, *, link: str = "auto", progress: Progress | None 
     inlined = frozenset(number for unit in job.units for number in unit.available)
     parts["units"] = pack_units(keys, objects, inlined, linked=bool(linked.native))
     write_archives(path, emit, job.units, objects)
-    size = publish(path, parts, key)
+    written, size = _append(path, sealed(parts, key)) if journal else (path, publish(path, parts, key))
     timings["write"] = time.perf_counter() - clock
     report("done", 1, 1)
     saved = SaveReport(
-        path=str(path),
+        path=str(written),
         image_id=image_id,
         entries=sum(instance.entry for instance in plan.manifest.instances),
         code_instances=len(plan.manifest.instances),
@@ -179,6 +189,13 @@ def dump(job: Job, path: Path, *, link: str = "auto", progress: Progress | None 
     if timings_wanted():
         print(timings_text(saved), file=sys.stderr)
     return saved
+
+
+def _append(image: Path, record: bytes) -> tuple[Path, int]:
+    path = journal_of(image)
+    with locked(image) as file:
+        append(file, path, record)
+    return path, len(record)
 
 
 def _in_stock(job: Job, keys: list[str]) -> dict[int, UnitObject]:

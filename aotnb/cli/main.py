@@ -70,6 +70,11 @@ def build_parser() -> argparse.ArgumentParser:
     verify.add_argument("file", metavar="FILE", help="the image")
     verify.set_defaults(command=_verify)
 
+    compact = commands.add_parser("compact", help="fold the journal of an image into it", description=_COMPACT)
+    compact.add_argument("file", metavar="FILE", help="the image")
+    compact.add_argument("--link", choices=LINKS, default="auto", help="how to link; auto is $AOTNB_LINK, or what is there")
+    compact.set_defaults(command=_compact)
+
     trust = commands.add_parser("trust", help="accept an image that somebody else made", description=_TRUST)
     trust.add_argument("file", metavar="FILE", help="the image")
     trust.set_defaults(command=_trust)
@@ -131,6 +136,10 @@ _RUN = (
     "Run a Python script as python would, served from an image. A missing image is an error unless it is recorded. "
     "The exit status is that of the script, or 1 if the script succeeded but the image could not be written."
 )
+_COMPACT = (
+    "Fold the records that processes have added to the journal of an image into the image, and remove the journal. Nothing is "
+    "compiled anew."
+)
 _TRUST = "Put your own seal on an image. Its machine code will then run in your processes: do this only if you trust its maker."
 _DOCTOR = "Show versions, CPU, linkers and key, and probe what aotnb relies on; the exit status is 1 if something is wrong."
 _DEMO = "Trace and save in one kernel, load and run in a fresh one, and compare first calls."
@@ -191,6 +200,14 @@ def _verify(args: argparse.Namespace) -> int:
     if not problems:
         print(f"{args.file} is sound")
     return 1 if problems else 0
+
+
+def _compact(args: argparse.Namespace) -> int:
+    from aotnb import session
+
+    saved = session.compact(args.file, link=args.link)
+    print(f"{args.file}: {saved.entries} entries, {saved.size} bytes, linked by {saved.linker}")
+    return 0
 
 
 def _trust(args: argparse.Namespace) -> int:

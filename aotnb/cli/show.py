@@ -30,6 +30,14 @@ def image_text(image: dict[str, Any], *, explain: bool) -> str:
         "",
         text_table(_entries(entries), limit=_ALL, width=60),
     ]
+    for record in image["journal"]:
+        held = f"{len(record['entries'])} entries, {record['size']} bytes"
+        lines += [
+            "",
+            f"record {record['image_id']} of its journal: {held}",
+            "",
+            text_table(_entries(record["entries"]), limit=_ALL, width=60),
+        ]
     if explain:
         lines += ["", *_explain(entries, image["dropped"])]
     elif image["dropped"]:

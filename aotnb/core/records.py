@@ -208,6 +208,8 @@ class LoadReport(Faces):
     why: str = ""  # this target
     targets: tuple[str, ...] = ()  # all of the image
     rejected: tuple[str, ...] = ()  # one sentence for each target that this CPU cannot run
+    journal: tuple[LoadReport, ...] = ()  # one for each record that was loaded with the image
+    journal_problems: tuple[str, ...] = ()  # one sentence for each record that was not
 
 
 @dataclass(frozen=True, slots=True)

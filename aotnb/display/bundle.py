@@ -205,6 +205,9 @@ def load_report(report: LoadReport) -> Report:
     why = f" ({', '.join(f'{count} {code}' for code, count in reasons.most_common())})" if reasons else ""
     line = f"loaded {_nice(report.path)}: {holds} for {target} in {report.milliseconds:.1f} ms; JIT time avoided: {spared}"
     line += f"; refused at save: {len(report.left_out)}{why}"
+    if report.journal:
+        held = _entries(sum(record.entries for record in report.journal))
+        line += f"; with {held} from {_count(len(report.journal), 'record')} of its journal"
     columns = ("image", "entries", "functions", "linked", "target", "why", "milliseconds", "jit_seconds", "image_id")
     row = (
         report.path, report.entries, report.functions, report.linked, report.target, report.why, report.milliseconds,
@@ -212,7 +215,7 @@ def load_report(report: LoadReport) -> Report:
     )  # fmt: skip
     return Report(
         report,
-        [line],
+        [line, *report.journal_problems],
         lambda: Table(columns, [row]),
         title=f"Loaded image {_nice(report.path)}",
         plot=lambda: image_map(report.path),

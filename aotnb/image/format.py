@@ -43,24 +43,26 @@ def dump_json(tree: Any) -> bytes:
     return json.dumps(tree, sort_keys=True, separators=(",", ":")).encode()
 
 
-def publish(path: Path, parts: dict[str, bytes], key: bytes) -> int:
-    """Write an image: temporary file beside *path*, fsync, rename. Return its size; on failure nothing is left behind."""
+def sealed(parts: dict[str, bytes], key: bytes) -> bytes:
+    """Return an image with these parts and the seal of *key*, as the bytes of its file."""
     directory, offset = {}, 0
     for name in PARTS:
         data = parts[name]
         directory[name] = [offset, len(data), hashlib.sha256(data).hexdigest()]
         offset += len(data)
     listing = dump_json(directory)
-    trailer = _seal(offset, listing, key)
+    return b"".join([*(parts[name] for name in PARTS), listing, _seal(offset, listing, key)])
+
+
+def publish(path: Path, parts: dict[str, bytes], key: bytes) -> int:
+    """Write an image: temporary file beside *path*, fsync, rename. Return its size; on failure nothing is left behind."""
+    image = sealed(parts, key)
     try:
         with replacing(path) as file:
-            for name in PARTS:
-                file.write(parts[name])
-            file.write(listing)
-            file.write(trailer)
+            file.write(image)
     except OSError as error:
         raise BuildError(f"cannot write {path}: {error.strerror or error}; choose a folder that can be written to") from None
-    return offset + len(listing) + len(trailer)
+    return len(image)
 
 
 def _seal(offset: int, listing: bytes, key: bytes) -> bytes:
@@ -89,11 +91,15 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 class ImageFile:
-    """An image that has been opened: its bytes are read once, so what was verified is what is used."""
+    """An image that has been opened: its bytes are read once, so what was verified is what is used.
 
-    def __init__(self, path: Path) -> None:
+    *data* is the image itself where it is a record of the journal at *path*.
+    """
+
+    def __init__(self, path: Path, data: bytes | None = None) -> None:
         self.path = path
-        self._data = memoryview(_read(path))
+        self.image = path if data is None else path.with_suffix("")  # what to name to a user
+        self._data = memoryview(_read(path) if data is None else data)
         if len(self._data) < _TRAILER.size:
             raise ImageRejected(
                 "malformed", f"{path} is not an aotnb image; give a file that %aot_save or `aotnb run --record` wrote"
@@ -141,9 +147,9 @@ class ImageFile:
         """Return the SHA-256 of each part as the directory has it."""
         return {name: entry[2] for name, entry in self._directory.items()}
 
-    def sign_again(self, key: bytes) -> None:
-        """Put the seal of *key* on this image, after checking every part."""
-        publish(self.path, {name: bytes(self.part(name)) for name in PARTS}, key)
+    def parts(self) -> dict[str, bytes]:
+        """Return all parts, each checked."""
+        return {name: bytes(self.part(name)) for name in PARTS}
 
 
 def _read(path: Path) -> bytes:

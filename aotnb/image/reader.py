@@ -9,7 +9,8 @@ from typing import Any
 from aotnb.core.roots import RootReference, RootsRegistry, UnresolvedRoot
 from aotnb.core.targets import Target, target_from
 from aotnb.errors import AotError, ImageRejected
-from aotnb.image.format import PARTS, ImageFile
+from aotnb.image.format import PARTS, ImageFile, publish, sealed
+from aotnb.image.journal import journal_of, keep_only, locked, read_journal
 from aotnb.image.model import FORMAT_VERSION, CodeInstance, instance_from, method_key, method_name, references
 from aotnb.image.trust import user_key
 
@@ -18,11 +19,12 @@ class ImageReader:
     """Typed access to the parts of an image; each part is decoded when it is first asked for.
 
     Roots are looked up by (image id, index) in *registry*, to which the image adds its block of a method when that method
-    is first needed. The loader gives the registry of the process; without one the image has its own.
+    is first needed. The loader gives the registry of the process; without one the image has its own. *data* is the image
+    itself where it is a record of the journal at *path*.
     """
 
-    def __init__(self, path: str | Path, registry: RootsRegistry | None = None) -> None:
-        self.file = ImageFile(Path(path))
+    def __init__(self, path: str | Path, registry: RootsRegistry | None = None, data: bytes | None = None) -> None:
+        self.file = ImageFile(Path(path), data)
         self.index: dict[str, Any] = json.loads(bytes(self.file.part("index")))
         self.image_id: str = self.index["image_id"]
         self.registry = RootsRegistry() if registry is None else registry
@@ -103,6 +105,8 @@ def describe(path: str | Path) -> dict[str, Any]:
         If the file is missing, is no image, or is damaged.
     """
     reader = ImageReader(path)
+    journal = read_journal(Path(path))
+    records = [ImageReader(journal.path, data=record) for record in journal.records]
     index = reader.index
     entries = [_entry(reader, number) for number in range(len(reader)) if reader.instance(number).entry]
     return {
@@ -122,7 +126,13 @@ def describe(path: str | Path) -> dict[str, Any]:
         "units": index["units"],
         "entries": entries,
         "dropped": index["dropped"],
+        "journal": [_record(record, len(data)) for record, data in zip(records, journal.records, strict=True)],
     }
+
+
+def _record(reader: ImageReader, size: int) -> dict[str, Any]:
+    entries = [_entry(reader, number) for number in range(len(reader)) if reader.instance(number).entry]
+    return {"image_id": reader.image_id, "size": size, "linked": reader.index["linked"], "entries": entries}
 
 
 def _entry(reader: ImageReader, number: int) -> dict[str, Any]:
@@ -145,9 +155,17 @@ def _entry(reader: ImageReader, number: int) -> dict[str, Any]:
 
 
 def verify(path: str | Path) -> list[str]:
-    """Return the problems of an image: checksums, seal, structure. An empty list means that it is sound."""
+    """Return the problems of an image and its journal: checksums, seals, structure. An empty list means that they are sound."""
+    problems = _problems(Path(path), None)
+    journal = read_journal(Path(path))
+    for record in journal.records:
+        problems += _problems(journal.path, record)
+    return problems + journal.problems
+
+
+def _problems(path: Path, data: bytes | None) -> list[str]:
     try:
-        reader = ImageReader(path)
+        reader = ImageReader(path, data=data)
     except ImageRejected as error:
         return [str(error)]
     problems = []
@@ -160,7 +178,7 @@ def verify(path: str | Path) -> list[str]:
         return problems
     try:
         if not reader.file.signed_by(user_key()):
-            problems.append(f"{path} was not made by this user; run `aotnb trust {path}` if you trust its maker")
+            problems.append(f"{path} was not made by this user; run `aotnb trust {reader.file.image}` if you trust its maker")
         for number in range(len(reader)):
             instance = reader.instance(number)
             for _, root in references(reader.stored(number)):
@@ -174,5 +192,11 @@ def verify(path: str | Path) -> list[str]:
 
 
 def trust(path: str | Path) -> None:
-    """Accept an image that somebody else made: check it and put this user's seal on it."""
-    ImageFile(Path(path)).sign_again(user_key())
+    """Accept an image that somebody else made, and its journal: check them and put this user's seal on them."""
+    where, key = Path(path), user_key()
+    publish(where, ImageFile(where).parts(), key)
+    if not journal_of(where).exists():
+        return
+    with locked(where) as file:
+        journal = read_journal(where)
+        keep_only(file, journal.path, [sealed(ImageFile(journal.path, record).parts(), key) for record in journal.records])

@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from aotnb.core.targets import Match, match_target
 from aotnb.core.text import type_text, unlikeness
 from aotnb.errors import ImageRejected, NotRelocatable
 from aotnb.image.costs import question, read_costs
+from aotnb.image.journal import read_journal
 from aotnb.image.model import CodeInstance, code_libraries, library_of
 from aotnb.image.reader import ImageReader
 from aotnb.image.trust import user_key
@@ -255,7 +257,8 @@ def check_fit(reader: ImageReader) -> Match:
     """Return the target for this CPU; refuse an image of another user, or one that this process or machine cannot run."""
     path = reader.file.path
     if not reader.file.signed_by(user_key()):
-        raise ImageRejected("untrusted", f"{path} was not made by this user; run `aotnb trust {path}` if you trust its maker")
+        trust = f"run `aotnb trust {reader.file.image}` if you trust its maker"
+        raise ImageRejected("untrusted", f"{path} was not made by this user; {trust}")
     here = process_tree()
     for name, there in reader.index["process"].items():
         if here.get(name) != there:
@@ -303,9 +306,20 @@ class Resolver:
         self._flags: dict[int, tuple[Any, str]] = {}
 
     def load(self, path: Path) -> LoadReport:
-        """Map the image at *path* and answer from it from now on; loading the same content again is free."""
+        """Map the image at *path* and its journal, and answer from them from now on; the same content again is free."""
         started = time.perf_counter()
-        reader = ImageReader(path, self.roots)
+        journal = read_journal(path)
+        report = self._load(ImageReader(path, self.roots), path, started)
+        records, problems = [], [*journal.problems]
+        for record in journal.records:
+            try:
+                records.append(self._load(ImageReader(journal.path, self.roots, record), path, time.perf_counter()))
+            except ImageRejected as error:
+                problems.append(str(error))
+        spent = (time.perf_counter() - started) * 1000
+        return replace(report, milliseconds=spent, journal=tuple(records), journal_problems=tuple(problems))
+
+    def _load(self, reader: ImageReader, path: Path, started: float) -> LoadReport:
         for image in self.images:
             if image.reader.file.checksums() == reader.file.checksums():
                 self.images.remove(image)

@@ -141,6 +141,7 @@ class AotMagics(Magics):
     @argument("file", nargs="?", metavar="FILE", type=file_name, help="Where to save; an image that is there is replaced.")
     @argument("--trace", metavar="NAME", help="Save this trace only, not everything recorded in this kernel.")
     @argument("-a", "--append", action="store_true", help="Keep the entries of an image that is there.")
+    @argument("-j", "--journal", action="store_true", help="Leave the image as it is; add what is new to its journal.")
     @argument("--cpu-target", type=file_name, metavar="TARGETS", help="CPUs to compile for, such as 'generic;x86-64-v3'.")
     @argument("--link", choices=("auto", *LINKERS), default="auto", help="How to link; auto takes the first there is.")
     @argument(
@@ -166,11 +167,30 @@ class AotMagics(Magics):
         emit = args.emit.split(",") if args.emit else ()
         if args.background and emit:
             raise UsageError("--background and --emit do not go together: leave one out")
-        options = {"link": args.link, "append": args.append, "base": args.base, "cpu_target": args.cpu_target}
+        if args.append and args.journal:
+            raise UsageError("--append and --journal do not go together: the one adds to the image, the other to its journal")
+        options = {name: getattr(args, name) for name in ("link", "append", "journal", "base", "cpu_target")}
         if args.background:
             return session.save_in_background(args.file, trace, **options, tell=print)
         with _progress(self.shell, quiet=_quiet(args)) as progress:
             report = session.save(args.file, trace, emit=emit, progress=progress, **options)
+        return None if _quiet(args) else bundle.save_report(report)
+
+    @magic_arguments()
+    @argument("file", nargs="?", metavar="FILE", type=file_name, help="An image with a journal.")
+    @argument("--link", choices=("auto", *LINKERS), default="auto", help="How to link; auto takes the first there is.")
+    @_QUIET
+    @no_var_expand
+    @line_magic
+    @one_sentence
+    def aot_compact(self, line: str) -> bundle.Report | None:
+        """Fold the journal of an image, which ``%aot_save --journal`` wrote, into the image.
+
+        Nothing is compiled anew. Do it at any time, or never: it makes one file again, smaller and quicker to load.
+        """
+        args = _parse(self.aot_compact, line)
+        with _progress(self.shell, quiet=_quiet(args)) as progress:
+            report = session.compact(args.file, link=args.link, progress=progress)
         return None if _quiet(args) else bundle.save_report(report)
 
     @magic_arguments()
