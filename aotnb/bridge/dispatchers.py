@@ -93,6 +93,7 @@ def _compile_again(disp: Any, args: tuple[Any, ...], return_type: Any) -> None:
     # not by Dispatcher.compile: it would have to be allowed for a while, and then calls that need a conversion would
     # ask for a compilation of their own
     def compile_() -> Any:
+        forget_failures([disp])
         with disp._compiling_counter:
             cres = disp._compiler.compile(args, return_type)
         disp.add_overload(cres)

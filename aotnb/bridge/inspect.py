@@ -78,6 +78,12 @@ def live_dispatcher(value: Any) -> Any:
     return None
 
 
+def is_dispatcher_of(value: Any, func: Any) -> bool:
+    """Return whether *value*, found by name, is the dispatcher of this very function."""
+    disp = live_dispatcher(value)
+    return disp is not None and disp.py_func is func
+
+
 def dispatchers_in_value(value: Any) -> Iterator[tuple[list[Any], Any]]:
     """Yield (steps, dispatcher) of the dispatchers that *value* is or holds; :func:`take_steps` goes the same way.
 

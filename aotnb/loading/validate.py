@@ -219,6 +219,8 @@ class Validator:
         if edge.kind == "free" and func is None and is_fixed_module(instance.module):
             return  # a closure that Numba made for itself, from what its caller was compiled for
         value = self._value(edge.kind, edge.where, edge.name, instance, func)
+        if edge.digest == "absent" and numba_facts.is_dispatcher_of(value, func):
+            value = ABSENT  # as current_value has it
         found = "absent" if value is ABSENT else digest(value_tree(value))
         if found != edge.digest:
             now = "is gone" if value is ABSENT else f"is {summary(value)}"

@@ -572,7 +572,11 @@ class Recorder:
 
 
 def current_value(func: Any, read: Read) -> Any:
-    """Return what *read* would find now, or :data:`ABSENT`."""
+    """Return what *read* would find now, or :data:`ABSENT`.
+
+    A recursive function that its decorator compiled found no such name yet, and calls itself. That the name has been bound to
+    it since is no change.
+    """
     if read.kind == "free":
         names = func.__code__.co_freevars
         if read.name not in names:
@@ -590,9 +594,8 @@ def current_value(func: Any, read: Read) -> Any:
         if read.kind == "attribute":
             return getattr(module, read.name, ABSENT)
         namespace = vars(module)
-    if read.name in namespace:
-        return namespace[read.name]
-    return getattr(builtins, read.name, ABSENT)
+    value = namespace[read.name] if read.name in namespace else getattr(builtins, read.name, ABSENT)
+    return ABSENT if read.value is ABSENT and numba_facts.is_dispatcher_of(value, func) else value
 
 
 def holds(instance: Instance, read: Read) -> bool:

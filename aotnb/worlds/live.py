@@ -246,12 +246,9 @@ class Worlds:
         for disp, gone in code.values():
             self.recorder.dropped(disp, arguments_of(disp, [library for library, _ in gone]))
             again += [(disp, *item) for item in drop(disp, gone, self.recorder.waiting(disp))]
-        for disp, args, compile_again in again:
-            try:
-                compile_again()
-            except Exception as error:  # noqa: BLE001 - a mistake in the new definition: told here, not raised elsewhere
-                text = f"compiling it anew for {args} raised {type(error).__name__}: {error}"
-                rows = [_with_note(row, disp, text) for row in rows]
+        for disp, args, error in _compile_all(again):
+            text = f"compiling it anew for {args} raised {type(error).__name__}: {error}"
+            rows = [_with_note(row, disp, text) for row in rows]
         self.log += rows
         for row in rows:
             _logger.info("invalidated %s.%s%s by %s %s", row.module, row.function, row.signature, row.kind, row.cause)
@@ -283,6 +280,24 @@ class Worlds:
             seconds=placement.seconds,
             note=note,
         )
+
+
+def _compile_all(again: list[tuple[Any, Any, Callable[[], None]]]) -> list[tuple[Any, Any, Exception]]:
+    """Compile what may not compile when it is called; return what raised, a mistake in a new definition.
+
+    One of them may call another that is still without code, so what raised is tried again as long as others succeed.
+    """
+    failed: list[tuple[Any, Any, Exception]] = []
+    while again:
+        failed, rest = [], []
+        for disp, args, compile_again in again:
+            try:
+                compile_again()
+            except Exception as error:  # noqa: BLE001 - told where the invalidation is, not raised in another cell
+                failed.append((disp, args, error))
+                rest.append((disp, args, compile_again))
+        again = rest if len(rest) < len(again) else []
+    return failed
 
 
 def _with_note(row: Invalidation, placement_of: Any, text: str) -> Invalidation:
