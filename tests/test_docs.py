@@ -61,6 +61,18 @@ def test_every_case_is_in_the_table() -> None:
     assert set(re.findall(r"^\| ([a-z]\d\d_\w+) \|", page("numba-cache.md"), re.MULTILINE)) == cases
 
 
+def test_the_tests_that_pages_name_are_there() -> None:
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*/*.md")]
+    named = {match for text in pages for match in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)}
+    assert len(named) > 40
+    missing = [
+        f"{path}::{name}"
+        for path, name in sorted(named)
+        if not (ROOT / path).is_file() or f"def {name}" not in (ROOT / path).read_text(encoding="utf-8")
+    ]
+    assert missing == []
+
+
 def test_every_page_is_in_the_contents() -> None:
     contents = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     pages = [path.relative_to(ROOT / "docs").with_suffix("") for path in (ROOT / "docs").glob("*/*.md")]

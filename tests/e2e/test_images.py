@@ -294,6 +294,26 @@ def test_a_recursion_that_starts_with_a_literal(run: Run, tmp_path: Path) -> Non
     assert (saved["dropped"], found["answers"][0], found["jit"]) == (0, 15, ["count"])
 
 
+def test_a_function_of_a_library_for_a_type_of_the_script(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "points.py").write_text("from numba import njit\n\n@njit\ndef norm(p):\n    return p.x * p.x + p.y * p.y\n")
+    use = """
+        from collections import namedtuple
+        from numba import float64
+        from numba.experimental import jitclass
+        import points
+        Point = namedtuple("Point", "x y")
+        @jitclass([("x", float64), ("y", float64)])
+        class Moving:
+            def __init__(self, x, y):
+                self.x, self.y = x, y
+        answers = [points.norm(Point(3.0, 4.0)), points.norm(Moving(6.0, 8.0))]
+        """
+    use = dedent(use)
+    saved = run("aotnb.activate()\n" + use + "report(answers=answers, dropped=len(aotnb.save(IMAGE).dropped))\n")
+    assert saved == {"answers": [25.0, 100.0], "dropped": 0}
+    assert run("aotnb.load(IMAGE)\n" + use + "report(answers=answers, jit=compiled())\n") == {"answers": [25.0, 100.0], "jit": []}
+
+
 # ---- adding to an image ---------------------------------------------------------------------------------------------
 
 
