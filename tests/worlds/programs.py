@@ -92,7 +92,7 @@ class Notebook:
                 self.symbols.pop(name, None)
             elif not _is_live(content):
                 self.symbols[name] = content
-            elif name == part.slot:  # its address is in the code: an equal array is another one
+            elif re.search(rf"\b{name} = ", part.text):  # its address is in the code: an equal array is another one
                 self.symbols[name] = f"{content}, the one of part {len(self.history)}"
 
     def restart(self) -> list[Part]:
