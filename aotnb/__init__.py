@@ -24,18 +24,16 @@ if TYPE_CHECKING:
     from aotnb.guards import forbid_compilation
     from aotnb.replay import precompile
     from aotnb.reports.question import explain
+    from aotnb.saving import compact, save, save_in_background
     from aotnb.session import (
         activate,
         check,
-        compact,
         deactivate,
         is_active,
         last_trace,
         load,
         misses,
         reset_stats,
-        save,
-        save_in_background,
         status,
         trace,
         traces,
@@ -77,6 +75,7 @@ _HOMES = {
     "aotnb.reports.question": ("explain",),
     "aotnb.guards": ("forbid_compilation",),
     "aotnb.replay": ("precompile",),
+    "aotnb.saving": ("compact", "save", "save_in_background"),
     "aotnb.workload": ("compile_workload", "setup_workload"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -205,7 +205,9 @@ def _engage() -> None:
         if problem is not None:
             raise AotError(problem)
         if run.record:
-            session.check_cpu_target()  # a mistake in AOTNB_CPU_TARGET is told now, not when all has been compiled
+            from aotnb import saving
+
+            saving.check_cpu_target()  # a mistake in AOTNB_CPU_TARGET is told now, not when all has been compiled
         if run.image is not None and run.image not in run.loaded and os.path.exists(run.image):
             session.load(run.image)
             run.loaded.add(run.image)
@@ -261,9 +263,9 @@ def _save(run: _Run, compiled: tuple[Compilation, ...]) -> SaveReport | None:
         return None
     if run.image in run.loaded and not any(compilation.saveable for compilation in compiled):
         return None
-    from aotnb import session
+    from aotnb import saving
 
-    return session.save(run.image, append=run.append)
+    return saving.save(run.image, append=run.append)
 
 
 def _write_report(run: _Run, result: dict[str, Any]) -> None:

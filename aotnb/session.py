@@ -1,43 +1,35 @@
-"""One process's state behind :func:`trace`, :func:`save` and :func:`load`. Imports everything below; never IPython."""
+"""One process's state behind :func:`trace` and :func:`load`. The builder is imported only to describe code; never IPython."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aotnb import log, settings, workload
 from aotnb.bridge import compat, hooks
-from aotnb.building.archive import check_emit
-from aotnb.building.background import BackgroundSave
-from aotnb.building.edges import distributions_of
-from aotnb.building.pipeline import Job, check_target, cpu_targets, create, dump
-from aotnb.building.plan import Planner, first_problems
-from aotnb.building.roots import SessionRoots, roots_growth, specializations
 from aotnb.core.faces import Faces
-from aotnb.core.records import Compilation, Dropped, Invalidation, LoadReport, Miss, SaveReport, Served, Specialization, Status
+from aotnb.core.records import Compilation, Dropped, Invalidation, LoadReport, Miss, Served, Specialization, Status
 from aotnb.core.roots import RootsRegistry
 from aotnb.core.text import type_text
-from aotnb.errors import AotError, BuildError, ImageRejected, TraceError, VerifyMismatch
+from aotnb.errors import AotError, TraceError, VerifyMismatch
 from aotnb.image.contents import specialization
-from aotnb.image.costs import Costs, question, read_costs, write_costs
-from aotnb.image.journal import journal_of, keep_only, locked, read_journal
 from aotnb.image.model import CodeInstance
-from aotnb.image.reader import ImageReader
-from aotnb.loading.loader import LoadedImage, Resolver, check_fit
+from aotnb.loading.loader import LoadedImage, Resolver
 from aotnb.loading.validate import Validator
 from aotnb.tracing.instance import Instance
 from aotnb.tracing.recorder import Recorder
 from aotnb.tracing.statements import Statements, TraceFile, statements_of
 from aotnb.worlds.live import Worlds
 
+if TYPE_CHECKING:
+    from aotnb.building.roots import SessionRoots
 
-class _Session:
+
+class Session:
     """The recorder and the resolver of this process, from :func:`activate` on."""
 
     def __init__(self) -> None:
@@ -59,7 +51,7 @@ class _Session:
         self.traces: dict[str, Trace] = {}
         self.open_trace: Trace | None = None
         self.last_trace: Trace | None = None
-        self.own_roots = SessionRoots(self.roots)
+        self.own_roots: SessionRoots | None = None  # made when somebody asks
         self.statements = Statements()
         self._called: set[int] | None = None  # in a setup block: what Python had asked for before
         self.dropped: tuple[Dropped, ...] = ()  # by the last save
@@ -103,6 +95,8 @@ class _Session:
             return
         if instance.result is None:
             return
+        from aotnb.building.plan import Planner, first_problems
+
         if again is not None and id(again) not in first_problems([again]):
             self.verified += 1
             names = [Planner(self.recorder).library_name(item) for item in (again, instance)]
@@ -122,7 +116,7 @@ class _Session:
             )
 
 
-_session: _Session | None = None
+_session: Session | None = None
 _lock = threading.RLock()
 
 
@@ -140,7 +134,7 @@ def activate() -> None:
             compat.check()
             log.set_up(settings.get("log"))
             if _session is None:
-                _session = _Session()
+                _session = Session()
                 workload.begin_setup, workload.end_setup = _session.begin_setup, _session.end_setup
             hooks.install(_session.recorder)
 
@@ -166,7 +160,7 @@ def is_active() -> bool:
     return hooks.installed()
 
 
-def _active() -> _Session:
+def active() -> Session:
     activate()
     assert _session is not None
     return _session
@@ -181,7 +175,7 @@ class Trace(Faces):
     ()
     """
 
-    def __init__(self, name: str | None, session: _Session) -> None:
+    def __init__(self, name: str | None, session: Session) -> None:
         self.name = name or f"trace{len(session.traces) + 1}"
         self.closed = False
         self._session = session
@@ -244,6 +238,8 @@ class Trace(Faces):
 
     def roots_growth(self) -> list[tuple[int, str, int, int, int]]:
         """Return (compilation index, method, total roots, new roots, shared roots) in the order of compilation."""
+        from aotnb.building.roots import roots_growth
+
         return roots_growth(self.instances)
 
     @property
@@ -254,11 +250,18 @@ class Trace(Faces):
     @property
     def specializations(self) -> list[Specialization]:
         """What was compiled, with its edges and roots: what comparisons look at."""
+        from aotnb.building.roots import specializations
+
         return specializations(self.instances)
 
 
 def describe_instances(instances: list[Instance]) -> list[Compilation]:
     """Return the frozen records of live instances."""
+    if not instances:
+        return []
+    from aotnb.building.plan import first_problems
+    from aotnb.building.roots import roots_growth
+
     growth = {index: (total, new) for index, _, total, new, _ in roots_growth(instances)}
     problems = first_problems(instances)
     records = []
@@ -293,7 +296,7 @@ def describe_instances(instances: list[Instance]) -> list[Compilation]:
 
 def trace(name: str | None = None) -> Trace:
     """Return a trace to be used as a context manager: ``with aotnb.trace("cell") as t: ...``."""
-    return Trace(name, _active())
+    return Trace(name, active())
 
 
 def traces() -> dict[str, Trace]:
@@ -306,254 +309,7 @@ def last_trace() -> Trace | None:
     return _session.last_trace if _session is not None else None
 
 
-def save(
-    path: str | Path | None = None,
-    trace: Trace | None = None,
-    *,
-    link: str = "auto",
-    append: bool = False,
-    journal: bool = False,
-    base: Iterable[str | Path] | None = None,
-    emit: Sequence[str] = (),
-    cpu_target: str | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> SaveReport:
-    """Compile what was recorded into one native image at *path*.
-
-    Parameters
-    ----------
-    path
-        The image file; replaced atomically if it exists, left alone on error. None is the one that the settings name.
-    trace
-        What to save; None means everything recorded in this process.
-    link
-        "cc", "ld.lld", "zig" or "in-process"; "auto" is what ``AOTNB_LINK`` says, or the first of them that works.
-    append
-        Keep the entries of the image that is at *path* already, and of its journal, and add to them.
-    journal
-        Leave the image as it is, and add a record to its journal: only what was compiled since this process saved there
-        last. Several processes may do so at once. :func:`load` takes image and journal, :func:`compact` makes them one.
-    base
-        Loaded base images that the new one builds on: their entries are left to them, and a load of the new image loads
-        them too. None means those that have served something here; an empty list, none at all.
-    emit
-        What to write beside the image, for other tools: "object", "bitcode", "assembly", each an archive with a member
-        for each unit (``nb.bitcode.a`` for ``nb.aot``). "native" is the image itself.
-    cpu_target
-        The CPUs to compile for, such as "generic;x86-64-v3,clone_all"; None is what ``AOTNB_CPU_TARGET`` says, or "native".
-    progress
-        Called as ``progress(stage, done, total)``.
-
-    Raises
-    ------
-    BuildError, LinkError
-        If there is nothing to save or it cannot be built or written.
-    ImageRejected
-        If *append* finds an image that is damaged, not trusted, or made for another environment.
-    """
-    session = _active()
-    check_emit(emit)
-    where, link = _where(path, link)
-    with _writing(where, append=append, journal=journal) as keep:
-        job, done = _job(session, where, trace, keep, base, cpu_target, progress, journal=journal)
-        return done(dump(job, where, link=link, journal=journal, progress=progress, emit=emit))
-
-
-def save_in_background(
-    path: str | Path | None = None,
-    trace: Trace | None = None,
-    *,
-    link: str = "auto",
-    append: bool = False,
-    journal: bool = False,
-    base: Iterable[str | Path] | None = None,
-    cpu_target: str | None = None,
-    tell: Callable[[BackgroundSave], None] = lambda save: None,
-) -> BackgroundSave:
-    """Describe what was recorded up to now, and let another process compile it into an image at *path*.
-
-    The parameters are those of :func:`save`; *tell* is called, in a thread, with the returned object when it has ended. Its
-    ``wait()`` gives the report or raises, ``cancel()`` stops it.
-
-    Raises
-    ------
-    BuildError, LinkError, ImageRejected
-        If there is nothing to save, or the image that *append* finds is refused.
-    """
-    session = _active()
-    where, link = _where(path, link)
-    writing = _writing(where, append=append, journal=journal)
-    keep = writing.__enter__()
-    try:
-        job, done = _job(session, where, trace, keep, base, cpu_target, None, journal=journal)
-    except BaseException:
-        writing.__exit__(*sys.exc_info())
-        raise
-
-    def ended(save: BackgroundSave) -> None:
-        if save.report is not None:
-            done(save.report)
-        with contextlib.suppress(AotError):
-            writing.__exit__(None if save.error is None else type(save.error), save.error, None)
-        tell(save)
-
-    return BackgroundSave(job, where, link, journal, ended)
-
-
-def compact(
-    path: str | Path | None = None, *, link: str = "auto", progress: Callable[[str, int, int], None] | None = None
-) -> SaveReport:
-    """Fold the journal of the image at *path* into it, and remove the journal. Compiles nothing that is compiled already.
-
-    The image stays one for the same CPUs. A record that was made for another CPU or environment stays in the journal.
-
-    Raises
-    ------
-    ImageRejected
-        If there is no image, or it is damaged, not trusted, or made for another environment.
-    BuildError, LinkError
-        If it cannot be built or written.
-    """
-    session = _active()
-    where, link = _where(path, link)
-    with _writing(where, append=True) as keep:
-        if not keep:
-            raise ImageRejected("missing_file", f"there is no image {where}; make one with %aot_save or `aotnb run --record`")
-        job = create(session.recorder, [], targets=keep[0].targets, progress=progress, keep=keep)
-        costs = _costs([], [image.image_id for image in keep])
-        return _saved(session, dump(job, where, link=link, progress=progress), costs)
-
-
-def check_cpu_target(text: str | None = None) -> None:
-    """Refuse a mistake in *text*, or else in ``AOTNB_CPU_TARGET``, before anything is compiled.
-
-    Raises
-    ------
-    BuildError
-        If it does not follow the grammar of CPU targets.
-    """
-    cpu_targets(text)
-
-
-def _where(path: str | Path | None, link: str) -> tuple[Path, str]:
-    """Return the image file and the linker to use."""
-    if link == "auto" and not os.environ.get("AOTNB_LINK"):
-        link = settings.get("link")
-    where = Path(_image(path))
-    check_target(where, link)
-    return where, link
-
-
-@contextlib.contextmanager
-def _writing(path: Path, *, append: bool, journal: bool = False) -> Iterator[list[ImageReader]]:
-    """Hold *path* against other writers and give the images that a new one there keeps: that at *path*, those of its journal.
-
-    When all has gone well, the journal is empty, but for records that this environment cannot take over.
-    """
-    if journal:  # the image is not written, and the journal only for an instant
-        if not path.exists():
-            raise BuildError(f"there is no image {path} to which a journal could belong; save it first, without --journal")
-        yield []
-        return
-    with locked(path) as file:
-        written = read_journal(path)
-        keep, rest = [], []
-        if append and path.exists():
-            keep.append(ImageReader(path))
-            check_fit(keep[0])
-            for record in written.records:
-                try:
-                    reader = ImageReader(written.path, data=record)
-                    check_fit(reader)
-                    keep.append(reader)
-                except ImageRejected as error:
-                    rest.append(record)
-                    log.logger.warning("left in the journal: %s", error)
-        yield keep
-        keep_only(file, written.path, rest)
-
-
-def _job(
-    session: _Session,
-    path: Path,
-    trace: Trace | None,
-    keep: list[ImageReader],
-    base: Iterable[str | Path] | None,
-    cpu_target: str | None,
-    progress: Callable[[str, int, int], None] | None,
-    *,
-    journal: bool,
-) -> tuple[Job, Callable[[SaveReport], SaveReport]]:
-    """Describe what is to be built; also return what is to be called when that has succeeded."""
-    instances = session.recorder.instances if trace is None else trace.instances
-    stored = session.stored.setdefault(path.absolute(), set()) if journal else set()
-    instances = [instance for instance in instances if instance.index not in stored]
-    served = session.resolver.served if trace is None else trace.served
-    bases = _bases(session, {item.image_id for item in served}, base)
-    costs = _costs(instances, [image.image_id for image in keep])
-    given = {instance.index for instance in instances if instance.python_called}
-    if journal and not given:
-        raise BuildError(f"there is nothing to add to {journal_of(path)}: nothing new was compiled")
-    job = create(session.recorder, instances, targets=cpu_targets(cpu_target), progress=progress, keep=keep, bases=bases)
-
-    def done(report: SaveReport) -> SaveReport:
-        session.stored[path.absolute()] = stored | given
-        return _saved(session, report, costs)
-
-    return job, done
-
-
-def _saved(session: _Session, report: SaveReport, costs: Costs) -> SaveReport:
-    """Note a save that has succeeded."""
-    session.dropped = report.dropped
-    write_costs(report.image_id, costs)
-    log.logger.info("saved %s: %d entries, %d left out, %.2f s", report.path, report.entries, len(report.dropped), report.seconds)
-    return report
-
-
-def _costs(instances: list[Instance], kept: list[str]) -> Costs:
-    """Return what the JIT took for what a save took, and for the images whose entries it kept."""
-    total = 0.0
-    questions: dict[str, float] = {}
-    for known in filter(None, map(read_costs, kept)):
-        total += known.total
-        questions |= known.questions
-    for item in describe_instances(instances):
-        if item.saveable:
-            total += item.own_seconds
-            questions[question(item.module, item.function, item.signature)] = item.seconds
-    return Costs(total, questions)
-
-
-def _bases(session: _Session, used: set[str], wanted: Iterable[str | Path] | None) -> list[ImageReader]:
-    loaded = [image.reader for image in session.resolver.images if image.frozen is not None]
-    if wanted is None:
-        return [reader for reader in loaded if reader.image_id in used]
-    found = []
-    for path in wanted:
-        reader = next((reader for reader in loaded if reader.file.path.absolute() == Path(path).absolute()), None)
-        if reader is None:
-            raise AotError(f"{path} is not a loaded base image; make it with aotnb precompile --package, and load it first")
-        found.append(reader)
-    return found
-
-
-def save_base(path: str | Path, *, link: str = "auto", cpu_target: str | None = None) -> SaveReport:
-    """Compile what was recorded of installed packages into a base image at *path*: see ``aotnb precompile --package``.
-
-    Raises
-    ------
-    BuildError, LinkError
-        If nothing of them was compiled, or it cannot be built or written.
-    """
-    session = _active()
-    where, link = _where(path, link)
-    instances = [item for item in session.recorder.instances if distributions_of(item.module)]
-    job = create(session.recorder, instances, targets=cpu_targets(cpu_target), freeze=True)
-    return _saved(session, dump(job, where, link=link), _costs(instances, []))
-
-
-def _image(path: str | Path | None) -> Path:
+def named_image(path: str | Path | None) -> Path:
     """Return the image that is meant."""
     named = path or settings.get("image")
     if not named:
@@ -571,8 +327,8 @@ def load(path: str | Path | None = None) -> LoadReport:
     ImageRejected
         If the file is missing, damaged, not trusted, or made for another environment. Nothing is mapped then.
     """
-    session = _active()
-    report = session.resolver.load(_image(path))
+    session = active()
+    report = session.resolver.load(named_image(path))
     log.logger.info("loaded %s: %d entries, %.1f ms", report.path, report.entries, report.milliseconds)
     for problem in report.journal_problems:
         log.logger.warning("%s", problem)
@@ -616,7 +372,7 @@ def write_statements(compiled: str | None, dispatched: str | None, *, fresh: boo
     AotError
         If a file cannot be written.
     """
-    session = _active()
+    session = active()
     for path, files in ((compiled, session.statements.compile_files), (dispatched, session.statements.dispatch_files)):
         if path is not None and all(file.path != path for file in files):
             files.append(TraceFile(path, fresh=fresh))
@@ -635,9 +391,14 @@ def loaded() -> list[LoadedImage]:
 
 def roots() -> SessionRoots:
     """Return the roots tables of this process, with those of everything compiled so far."""
-    found = SessionRoots(RootsRegistry()) if _session is None else _session.own_roots
-    found.update(recorded())
-    return found
+    from aotnb.building.roots import SessionRoots
+
+    if _session is None:
+        return SessionRoots(RootsRegistry())
+    if _session.own_roots is None:
+        _session.own_roots = SessionRoots(_session.roots)
+    _session.own_roots.update(recorded())
+    return _session.own_roots
 
 
 def dropped() -> tuple[Dropped, ...]:
@@ -647,7 +408,7 @@ def dropped() -> tuple[Dropped, ...]:
 
 def before_compile(refuse: Callable[[str, Any, tuple[Any, ...]], None] | None) -> None:
     """Have *refuse* called with kind, function and argument types before each compilation; what it raises stops it."""
-    _active().recorder.before_compile = refuse
+    active().recorder.before_compile = refuse
 
 
 def is_verifying_hit() -> bool:
@@ -672,7 +433,7 @@ def peek(disp: Any, args: tuple[Any, ...]) -> tuple[LoadedImage | None, Any, tup
 
     The reason is (code, sentence) or (code, sentence, nearest signature, difference). Nothing is compiled or installed.
     """
-    resolver = _active().resolver
+    resolver = active().resolver
     if not resolver.images:
         return None, None, ("not_traced", "no image is loaded")
     return resolver.peek("function", disp, args)
@@ -719,7 +480,7 @@ def begin_cell() -> None:
 
 def track(automatic: bool) -> None:
     """Look for changes before each compilation that Python asks for, or no longer."""
-    session = _active()
+    session = active()
     session.recorder.before_question = session.worlds.before_question if automatic else None
 
 
@@ -740,6 +501,8 @@ def valid_in(number: int) -> list[Specialization]:
         raise AotError(f"there is no world {number}; this process is in world {world()}, the first one is 1")
     if _session is None:
         return []
+    from aotnb.building.roots import specializations
+
     check()
     found = _session.worlds.valid_in(number)
     served = [specialization(image.reader, entry) for image, entry in (i.from_image for i in found if i.from_image is not None)]

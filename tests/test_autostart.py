@@ -65,7 +65,7 @@ def check_cpu_target():
 for value in (activate, load, save, miss, status, compiled, check_cpu_target):
     setattr(session, value.__name__, value)
 session.compile = compile_
-sys.modules["aotnb.session"] = session
+sys.modules["aotnb.session"] = sys.modules["aotnb.saving"] = session
 """
 
 

@@ -41,6 +41,11 @@ def test_every_public_name_resolves_and_is_listed() -> None:
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
 
 
+def test_a_process_that_only_loads_has_no_builder() -> None:
+    builder = ["aotnb.building", "aotnb.saving", "cffi.cparser"]
+    assert loaded_by("import aotnb; aotnb.activate(); aotnb.status()", builder) == []
+
+
 def test_import_contracts() -> None:
     pytest.importorskip("importlinter")
     beside = Path(sys.executable).with_name("lint-imports")

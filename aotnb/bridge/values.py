@@ -20,7 +20,6 @@ from numba.core import errors, types
 from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
 from numba.core.extending import _Intrinsic
-from numba.core.typing import cffi_utils
 from numba.core.typing.ctypes_utils import make_function_type
 from numba.core.typing.templates import Signature
 from numba.np.ufunc.dufunc import DUFunc
@@ -203,7 +202,7 @@ def _builtin(value: Any) -> Tree:
 def _c_function(value: Any) -> Tree:
     """Encode a ctypes or cffi function by its types: code holds its address, which is bound to the live object."""
     try:
-        typ = make_function_type(value) if isinstance(value, ctypes._CFuncPtr) else cffi_utils.make_function_type(value)  # type: ignore[attr-defined]
+        typ = make_function_type(value) if isinstance(value, ctypes._CFuncPtr) else _cffi().make_function_type(value)  # type: ignore[attr-defined]
     except (TypeError, errors.NumbaError) as error:
         raise NotRelocatable(f"a C function without types that Numba knows: {error}") from None
     return ["cfunction", *_numba_type(typ)[1][1:]]
@@ -217,7 +216,7 @@ def c_address(value: Any) -> int | None:
         return int(value.__wrapper_address__())
     if isinstance(value, ctypes._CFuncPtr):  # type: ignore[attr-defined]
         return ctypes.cast(value, ctypes.c_void_p).value
-    return int(cffi_utils.get_pointer(value)) if _is_cffi(value) else None
+    return int(_cffi().get_pointer(value)) if _is_cffi(value) else None
 
 
 def _callback(value: Any) -> Tree:
@@ -232,7 +231,13 @@ def _wrapped_address(value: Any) -> Tree:
 def _is_cffi(value: Any) -> bool:
     # a library that cffi compiled has functions of the built-in kind; cffi itself would take a string for C
     possible = type(value).__module__ == "_cffi_backend" or isinstance(value, BuiltinFunctionType)
-    return possible and "_cffi_backend" in sys.modules and cffi_utils.is_cffi_func(value)
+    return possible and "_cffi_backend" in sys.modules and _cffi().is_cffi_func(value)
+
+
+def _cffi() -> Any:
+    from numba.core.typing import cffi_utils  # brings a parser of C along
+
+    return cffi_utils
 
 
 def _bound(value: MethodType) -> Tree:

@@ -203,9 +203,9 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _compact(args: argparse.Namespace) -> int:
-    from aotnb import session
+    from aotnb import saving
 
-    saved = session.compact(args.file, link=args.link)
+    saved = saving.compact(args.file, link=args.link)
     print(f"{args.file}: {saved.entries} entries, {saved.size} bytes, linked by {saved.linker}")
     return 0
 

@@ -25,16 +25,16 @@ def precompile(
         raise AotError("there is nothing to precompile; give a trace file, or a module with -m")
     _check_output(output)
     sys.path[0] = os.getcwd()  # modules are found as by python -m; a script brings its own folder
-    from aotnb import session
+    from aotnb import saving
     from aotnb.replay import replay
 
-    session.check_cpu_target(cpu_target)  # a mistake in it must not cost the replay
+    saving.check_cpu_target(cpu_target)  # a mistake in it must not cost the replay
     result = replay(traces, modules)
     for item in result.skipped:
         print(f"aotnb: skipped {item.what}: {item.why}", file=sys.stderr)
     total = result.done + len(result.skipped)
     print(f"{result.done} of {total} carried out" + (f", {len(result.skipped)} skipped" if result.skipped else ""))
-    _tell(output, session.save(output, link=link, append=append, emit=emit, cpu_target=cpu_target), verbose=verbose)
+    _tell(output, saving.save(output, link=link, append=append, emit=emit, cpu_target=cpu_target), verbose=verbose)
     return 0
 
 
@@ -45,16 +45,16 @@ def precompile_packages(
     _check_output(output)
     if sys.path[0] in ("", os.getcwd()):
         del sys.path[0]  # packages are those that are installed, not what lies in this folder
-    from aotnb import session
+    from aotnb import saving, session
     from aotnb.replay import run_packages
 
-    session.check_cpu_target(cpu_target)
+    saving.check_cpu_target(cpu_target)
     run_packages(packages, scripts)
     if not session.recorded():
         raise AotError(
             f"nothing was compiled: importing {' and '.join(packages)} compiles nothing; give a script with --workload"
         )
-    _tell(output, session.save_base(output, link=link, cpu_target=cpu_target), verbose=verbose)
+    _tell(output, saving.save_base(output, link=link, cpu_target=cpu_target), verbose=verbose)
     return 0
 
 

@@ -267,7 +267,9 @@ class Explorer(Widgets):
         self.status.value = f'<div role="status">{escape(said)}</div>'
 
     def _save(self) -> str:
-        report = session.save(self.file.value, progress=self._advance)
+        from aotnb import saving
+
+        report = saving.save(self.file.value, progress=self._advance)
         return f"saved {report.path}: {report.entries} entries, {report.size / 1024:.0f} KB, left out: {len(report.dropped)}"
 
     def _load(self) -> str:

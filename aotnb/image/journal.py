@@ -49,7 +49,7 @@ class Journal:
 
 def journal_of(image: Path) -> Path:
     """Return where the journal of *image* is, or would be."""
-    return image.with_name(f"{image.name}.journal")
+    return Path(f"{image}.journal")
 
 
 def read_journal(image: Path) -> Journal:

@@ -16,7 +16,6 @@ from IPython.display import display
 from traitlets import Bool, Enum, TraitError, Unicode, observe, validate
 
 from aotnb import session, settings
-from aotnb.building.background import BackgroundSave
 from aotnb.building.link import LINKERS
 from aotnb.display import asked, bundle, explorer
 from aotnb.display.progress import Display, Silent, Watched, for_stream
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from aotnb.building.background import BackgroundSave
     from aotnb.magics.cells import TracedCells
     from aotnb.magics.complete import Completer
     from aotnb.magics.watch import Watcher
@@ -170,10 +170,12 @@ class AotMagics(Magics):
         if args.append and args.journal:
             raise UsageError("--append and --journal do not go together: the one adds to the image, the other to its journal")
         options = {name: getattr(args, name) for name in ("link", "append", "journal", "base", "cpu_target")}
+        from aotnb import saving
+
         if args.background:
-            return session.save_in_background(args.file, trace, **options, tell=print)
+            return saving.save_in_background(args.file, trace, **options, tell=print)
         with _progress(self.shell, quiet=_quiet(args)) as progress:
-            report = session.save(args.file, trace, emit=emit, progress=progress, **options)
+            report = saving.save(args.file, trace, emit=emit, progress=progress, **options)
         return None if _quiet(args) else bundle.save_report(report)
 
     @magic_arguments()
@@ -188,9 +190,11 @@ class AotMagics(Magics):
 
         Nothing is compiled anew. Do it at any time, or never: it makes one file again, smaller and quicker to load.
         """
+        from aotnb import saving
+
         args = _parse(self.aot_compact, line)
         with _progress(self.shell, quiet=_quiet(args)) as progress:
-            report = session.compact(args.file, link=args.link, progress=progress)
+            report = saving.compact(args.file, link=args.link, progress=progress)
         return None if _quiet(args) else bundle.save_report(report)
 
     @magic_arguments()

@@ -77,7 +77,7 @@ def main() -> None:
     sys.argv = [sys.argv[0]]
     session = None
     if mode != "plain":
-        from aotnb import session
+        from aotnb import saving, session
 
         session.activate()
         if mode == "load":
@@ -117,7 +117,7 @@ def main() -> None:
         if mode == "record":
             began = time.perf_counter()
             try:
-                saved = session.save(image, link="in-process")
+                saved = saving.save(image, link="in-process")
                 summary |= {"entries": saved.entries, "save_seconds": round(time.perf_counter() - began, 1)}
                 summary["dropped"] = [[d.module, d.function, d.signature[:200], d.reason, d.detail[:300]] for d in saved.dropped]
             except Exception as error:
