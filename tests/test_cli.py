@@ -269,6 +269,12 @@ def test_inspect(aotnb: Run, job: Path) -> None:
     assert sum(data["sections"].values()) == (job / "job.aot").stat().st_size
 
 
+def test_the_cpus_of_a_recording(aotnb: Run, job: Path) -> None:
+    assert aotnb("run", "--image", "two.aot", "--record", "--cpu-target", "generic;native", "job.py").returncode == 0
+    assert json.loads(aotnb("inspect", "two.aot", "--json").stdout)["target"].startswith("generic;")
+    one_sentence(aotnb("run", "--image", "job.aot", "--cpu-target", "generic", "job.py"), "give --record, too")
+
+
 def test_inspect_into_a_closed_pipe(job: Path) -> None:
     command = f"{sys.executable} -m aotnb inspect job.aot | head -0"
     done = subprocess.run(command, shell=True, cwd=job, env=environment(job), capture_output=True, text=True, check=False)
@@ -302,9 +308,11 @@ def test_a_wrong_cpu_target_is_refused_before_anything_is_compiled(aotnb: Run, t
     assert "position 9: no CPU 'pentium9' is known; accepted: native" in done.stderr
 
 
-def test_a_wrong_cpu_target_is_told_when_numba_is_imported(aotnb: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", [True, False])
+def test_a_wrong_cpu_target_is_told_when_numba_is_imported(aotnb: Run, tmp_path: Path, option: bool) -> None:
     (tmp_path / "job.py").write_text("import sys\n" + JOB + "print('the end', file=sys.stderr)\n")
-    done = aotnb("run", "--image", "x.aot", "--record", "job.py", AOTNB_CPU_TARGET="pentium9")
+    words = ["--cpu-target", "pentium9"] if option else []
+    done = aotnb("run", "--image", "x.aot", "--record", *words, "job.py", AOTNB_CPU_TARGET="native" if option else "pentium9")
     assert (done.returncode, done.stdout) == (1, "42\n")
     first, *_, last = done.stderr.splitlines()
     assert "position 1: no CPU 'pentium9' is known" in first

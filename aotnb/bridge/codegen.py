@@ -18,6 +18,8 @@ from aotnb.errors import BuildError
 TABLE = "aotnb_table"
 CLONE_SLOT = "aotnb.clone."  # begins the name of a slot through which shared code calls what each CPU target has its own of
 
+BASE_SLOT = "aotnb.base."  # begins the name of a slot through which a function of a base image is called
+
 
 class ImageCodegen(AOTCPUCodegen):
     """Numba's ahead-of-time code generator with the features of the target, not of the bare CPU name."""

@@ -26,7 +26,10 @@ def archive_path(image: Path, kind: str) -> Path:
 
 
 def write_archives(image: Path, emit: Sequence[str], jobs: Sequence[UnitJob], objects: Sequence[UnitObject]) -> None:
-    """Write an archive for each kind of *emit*; "native" is the image itself. Its members are the units, in their order."""
+    """Write an archive for each kind of *emit*; "native" is the image itself. Its members are the units, in their order.
+
+    ``unit3-1.o`` is the unit with the number 3, for the CPU target with the number 1.
+    """
     for kind in emit:
         if kind == "native":
             continue
@@ -36,7 +39,9 @@ def write_archives(image: Path, emit: Sequence[str], jobs: Sequence[UnitJob], ob
             members = [item.bitcode for item in objects]
         else:
             members = [assembly_of(item.bitcode, job.cpu, job.features) for job, item in zip(jobs, objects, strict=True)]
-        named = {f"unit{number}.{EMIT[kind]}": data for number, data in enumerate(members)}
+        named = {
+            f"unit{number}-{job.target}.{EMIT[kind]}": data for number, (job, data) in enumerate(zip(jobs, members, strict=True))
+        }
         with replacing(archive_path(image, kind)) as file:
             file.write(archive(named))
 

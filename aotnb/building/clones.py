@@ -7,6 +7,7 @@ wrappers through which Python calls are shared by all targets.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from aotnb.bridge.codegen import declarations
@@ -45,13 +46,18 @@ class Versions:
     redirected: list[str]
 
 
-def versions_of(manifest: Manifest, libraries: dict[str, Library], targets: list[Target]) -> Versions:
-    """Decide with everything in view what is cloned, and return the units of each target, each after those it uses."""
+def versions_of(
+    manifest: Manifest, libraries: dict[str, Library], targets: list[Target], borrowed: Collection[str] = ()
+) -> Versions:
+    """Decide with everything in view what is cloned, and return the units of each target, each after those it uses.
+
+    *borrowed* are the libraries that are left to base images.
+    """
     wrappers = wrapper_libraries(manifest)
     traits = {name: traits_of(library.text) for name, library in libraries.items()} if len(targets) > 1 else {}
     cloned = cloned_libraries(libraries, traits, wrappers, targets)
     partial = [number for number, members in enumerate(cloned) if len(members) < len(libraries)]
-    units = plan_units(manifest, libraries, cloned=cloned, wrappers=wrappers)
+    units = plan_units(manifest, libraries, cloned=cloned, wrappers=wrappers, borrowed=borrowed)
     owner = {name: number for number, unit in enumerate(units) for name in unit.libraries}
     place: dict[tuple[int, int], int] = {}
     jobs: list[UnitJob] = []
@@ -85,7 +91,18 @@ def versions_of(manifest: Manifest, libraries: dict[str, Library], targets: list
             place[number, target] = len(jobs)
             suffix = _suffix(target)
             jobs.append(
-                UnitJob(texts, available, unit.exported, cpu.cpu, cpu.features, size=cpu.size, suffix=suffix, names=names)
+                UnitJob(
+                    texts,
+                    available,
+                    unit.exported,
+                    cpu.cpu,
+                    cpu.features,
+                    size=cpu.size,
+                    suffix=suffix,
+                    names=names,
+                    target=target,
+                    borrowed=unit.borrowed,
+                )
             )
     clones = {}
     for name in sorted({*entry_symbols(manifest), *redirected}):

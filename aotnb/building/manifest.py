@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
 from aotnb.core.digest import canonical, digest
 from aotnb.core.roots import RootReference, RootsTable
 from aotnb.errors import NotRelocatable
-from aotnb.image.model import CodeInstance, Library, Manifest, code_libraries, method_key, spelled_roots, stored
+from aotnb.image.model import CodeInstance, Library, Manifest, code_libraries, library_of, method_key, spelled_roots, stored
 from aotnb.image.reader import ImageReader
 
 SELF_KEY = "self"  # stands for the id of the image that is being made
 
 
 class ManifestBuilder:
-    """Grows a :class:`~aotnb.image.model.Manifest`; adding the same content twice gives the same index."""
+    """Grows a :class:`~aotnb.image.model.Manifest`; adding the same content twice gives the same index.
 
-    def __init__(self) -> None:
+    Entries of the images with the ids *bases* are left to these: what is taken over of them is no entry here.
+    """
+
+    def __init__(self, bases: Collection[str] = ()) -> None:
+        self._bases = frozenset(bases)
         self.instances: list[CodeInstance] = []
         self.libraries: dict[str, Library] = {}
         self.switches: dict[str, dict[str, str]] = {}
@@ -59,6 +63,9 @@ class ManifestBuilder:
         if known is not None:
             return known
         old = image.instance(number)
+        if image.image_id in self._bases:
+            native = {kind: symbol for kind, symbol in old.symbols.items() if library_of(symbol) == old.library}
+            old = replace(old, entry=False, symbols=native)
         if (same := self.find(old.id)) is not None:
             self._imported[image.image_id, number] = same
             if old.entry:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aotnb.bridge.codegen import (
+    BASE_SLOT,
     CLONE_SLOT,
     UnitObject,
     declarations,
@@ -28,7 +29,9 @@ from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.native import pack_objects
 from aotnb.bridge.symbols import is_helper, is_mathematics, is_provided
 from aotnb.building.archive import write_archives
+from aotnb.building.borrowed import Borrowed, borrowed_from, borrowed_slots, recorded_bases, units_to_link
 from aotnb.building.clones import STUB, versions_of
+from aotnb.building.functions import function_rows
 from aotnb.building.link import Linked, choose, link_with
 from aotnb.building.manifest import stored_instances
 from aotnb.building.packages import frozen_tree, summaries
@@ -66,6 +69,7 @@ class Job:
     frozen: dict[str, Any]  # of a base image: what its packages are
     freeze: bool
     bases: list[list[str]]  # path and id of each image that this one builds on
+    borrowed: Borrowed
     stock: dict[str, UnitObject]  # compiled units of earlier images, by key
     seconds: float
 
@@ -110,14 +114,15 @@ def create(
     targets = list(targets)
     if progress is not None:
         progress("plan", 0, 1)
-    keep = list(keep)
+    keep, bases = list(keep), list(bases)
     found = {base.image_id: str(base.file.path.absolute()) for base in bases}
     found |= {image_id: place for image in keep for place, image_id in image.index["bases"]}
-    plan = Planner(recorder).plan(instances, keep)
+    plan = Planner(recorder, found).plan(instances, keep)
     manifest, libraries = plan.manifest, plan.libraries
     if not any(instance.entry for instance in manifest.instances):
         raise BuildError(f"nothing to save: {_why_empty(plan)}")
-    versions = versions_of(manifest, libraries, targets)
+    borrowed = borrowed_from(manifest, libraries, recorded_bases(keep, bases))
+    versions = versions_of(manifest, libraries, targets, borrowed.libraries)
     return Job(
         plan=plan,
         targets=targets,
@@ -128,6 +133,7 @@ def create(
         frozen=frozen_tree({instance.module for instance in manifest.instances if instance.module}) if freeze else {},
         freeze=freeze,
         bases=sorted([place, image_id] for image_id, place in found.items()),
+        borrowed=borrowed,
         stock={key: unit for image in keep for key, unit in stored_units(image.file).items()},
         seconds=time.perf_counter() - started,
     )
@@ -154,18 +160,23 @@ def dump(
     keys = unit_keys(job.units, job.runtime)
     known = {} if emit else _in_stock(job, keys)  # objects in stock come without their bitcode
     compiled = compile_all(job.units, job.runtime, report, known)
-    objects = compiled.objects
+    linking = units_to_link(job.units, compiled.objects, job.borrowed)
+    units, objects = [job.units[number] for number in linking], [compiled.objects[number] for number in linking]
     timings["compile"] = time.perf_counter() - started
     clock = time.perf_counter()
     report("link", 0, 1)
-    table_object, table = _table(job, objects)
+    table_object, table = _table(job, units, objects)
     linked = link_with([*(item.data for item in objects), table_object], linkers)
     timings["link"] = time.perf_counter() - clock
     clock = time.perf_counter()
     parts, image_id = _parts(job, objects, table_object, table, linked)
-    inlined = frozenset(number for unit in job.units for number in unit.available)
-    parts["units"] = pack_units(keys, objects, inlined, linked=bool(linked.native))
-    write_archives(path, emit, job.units, objects)
+    needed = {number for unit in job.units for number in unit.available}
+    inlined = frozenset(place for place, number in enumerate(linking) if number in needed)
+    functions = [
+        (unit.target, function_rows(unit.texts, unit.names, item.data)) for unit, item in zip(units, objects, strict=True)
+    ]
+    parts["units"] = pack_units([keys[number] for number in linking], objects, functions, inlined, linked=bool(linked.native))
+    write_archives(path, emit, units, objects)
     written, size = _append(path, sealed(parts, key)) if journal else (path, publish(path, parts, key))
     timings["write"] = time.perf_counter() - clock
     report("done", 1, 1)
@@ -183,7 +194,7 @@ def dump(
         seconds=job.seconds + time.perf_counter() - started,
         timings=timings,
         unexplained=tuple(plan.unexplained),
-        reused=len(known),
+        reused=len(known.keys() & set(linking)),
         shards=tuple(compiled.shards),
     )
     if timings_wanted():
@@ -213,7 +224,7 @@ def _why_empty(plan: Plan) -> str:
     return f"all {len(plan.dropped)} recorded functions were left out, the first being {why}"
 
 
-def _table(job: Job, objects: list[UnitObject]) -> tuple[bytes, list[str]]:
+def _table(job: Job, units: list[UnitJob], objects: list[UnitObject]) -> tuple[bytes, list[str]]:
     """Return the object with all slots, stubs and the table of the image, and the names in the table."""
     manifest, libraries = job.plan.manifest, job.plan.libraries
     further = {f"{name}.{target}" for name, targets in job.clones.items() for target in targets}
@@ -221,9 +232,14 @@ def _table(job: Job, objects: list[UnitObject]) -> tuple[bytes, list[str]]:
     # from the objects, not from the IR: LLVM makes calls of its own, such as pow from its intrinsic
     opened = set(open_names([item.data for item in objects]))
     slots = {name: record[0] for library in libraries.values() for name, record in library.slots.items() if name in opened}
-    exported = {unit.names.get(name, name) for unit in job.units for name in unit.exported}
+    exported = {unit.names.get(name, name) for unit in units for name in unit.exported}
     stubs = {}
     known = _declared(libraries, job.runtime)
+    lent = {unit.names.get(name, name): name for unit in job.units for name in unit.exported if name in job.borrowed.functions}
+    for name in sorted(opened & lent.keys() - exported):
+        exported.add(name)
+        slots[BASE_SLOT + lent[name]] = "base"
+        stubs[name] = forwarding_stub(known[lent[name]], name, BASE_SLOT + lent[name])
     for name in job.redirected:
         exported.add(name + STUB)
         slots[CLONE_SLOT + name] = "clone"
@@ -272,7 +288,7 @@ def _parts(
         if instance.entry:
             by_question.setdefault(instance.key, []).append(number)
             by_method.setdefault(f"{instance.module}:{instance.qualname}", []).append(number)
-            entry_slots[str(number)] = _slots_of(instance.symbols, libraries, position)
+            entry_slots[str(number)] = _slots_of(instance.symbols, libraries, position, job.borrowed)
     summary_places = {}
     for number, summary in (summaries(manifest, job.frozen) if job.freeze else {}).items():
         data = dump_json(summary)
@@ -288,6 +304,12 @@ def _parts(
         for name, record in library.slots.items():
             if name in position:
                 slots[str(position[name])] = record
+    borrowed = {}
+    for number, instance in enumerate(manifest.instances):
+        symbol = instance.symbols.get("native", "")
+        if (place := position.get(BASE_SLOT + symbol)) is not None:
+            slots.setdefault(str(place), ["base", number, -1])
+            borrowed[symbol] = job.borrowed.functions[symbol]
     index = {
         "process": manifest.process,
         "targets": [target.tree() for target in job.targets],
@@ -307,6 +329,7 @@ def _parts(
         "frozen": job.frozen,
         "summaries": summary_places,
         "bases": job.bases,
+        "borrowed": borrowed,
         "names": manifest.names,
         "switches": manifest.switches,
         "dropped": manifest.dropped,
@@ -328,7 +351,9 @@ def _parts(
     return parts, image_id
 
 
-def _slots_of(symbols: dict[str, str], libraries: dict[str, Library], position: dict[str, int]) -> list[int]:
+def _slots_of(symbols: dict[str, str], libraries: dict[str, Library], position: dict[str, int], borrowed: Borrowed) -> list[int]:
     """Return the table positions of every slot that an entry's code may read."""
     starts = [library_of(symbol) for symbol in symbols.values()]
-    return sorted(position[slot] for name in closure(libraries, starts) for slot in libraries[name].slots if slot in position)
+    names = {slot for name in closure(libraries, starts) for slot in libraries[name].slots}
+    names |= {BASE_SLOT + symbol for symbol in borrowed_slots(borrowed, libraries, starts)}
+    return sorted(position[slot] for slot in names if slot in position)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,11 +58,11 @@ class _Group:
 
 
 class Planner:
-    """Turns instances of a recorder into a :class:`Plan`."""
+    """Turns instances of a recorder into a :class:`Plan`; *bases* are the ids of the images that the new one builds on."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, bases: Collection[str] = ()) -> None:
         self.recorder = recorder
-        self.builder = ManifestBuilder()
+        self.builder = ManifestBuilder(bases)
         self.dropped: list[Dropped] = []
         self.unexplained: list[Unexplained] = []
         self._instances: dict[int, int] = {}  # id of a live instance -> index in the manifest

@@ -8,7 +8,6 @@ llvmlite holds one lock in a process, hence processes and not threads.
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 import warnings
@@ -17,15 +16,13 @@ from dataclasses import dataclass, field
 
 from aotnb.bridge.codegen import UnitObject, UnitSource, compile_unit
 from aotnb.bridge.environment import apply_settings, compiler_settings, process_tree
-from aotnb.bridge.irtext import LABEL
+from aotnb.building.functions import function_weights
 from aotnb.building.worker import Channel, Worker
 from aotnb.core.digest import digest
 from aotnb.core.records import Shard
 from aotnb.errors import AotWarning, BuildError
 
 MIN_WEIGHT = 1000  # below it one shard is always enough
-_INSTRUCTION = re.compile(r"^  \S", re.MULTILINE)
-_FUNCTION = re.compile(r"^define ", re.MULTILINE)
 
 Progress = Callable[[str, int, int], None]
 
@@ -43,6 +40,8 @@ class UnitJob:
     size: str = ""  # "optsize" or "minsize"
     suffix: str = ""  # of names for a further CPU target
     names: dict[str, str] = field(default_factory=dict)  # of functions, where the object has others than the raw IR
+    target: int = 0  # number of the CPU target
+    borrowed: bool = False  # compiled for those who inline it; what they call of it is in a base image
 
 
 @dataclass(slots=True)
@@ -55,8 +54,7 @@ class Compiled:
 
 def weight_of(job: UnitJob) -> int:
     """Return (1 + instructions + blocks) x (clones + 1), summed over the functions of a unit."""
-    counts = (len(found.findall(text)) for text in job.texts for found in (_FUNCTION, _INSTRUCTION, LABEL))
-    return sum(counts) * (job.clones + 1)
+    return sum(function_weights(job.texts).values()) * (job.clones + 1)
 
 
 def unit_keys(jobs: Sequence[UnitJob], runtime: str) -> list[str]:

@@ -16,6 +16,7 @@ class Unit:
     libraries: list[str]
     available: list[int]
     exported: frozenset[str]
+    borrowed: bool = False  # its libraries are left to a base image
     wrapper: bool = False  # its libraries are shared by all targets, and call what is cloned
 
 
@@ -47,11 +48,12 @@ def plan_units(
     *,
     cloned: Sequence[set[str]] = (),
     wrappers: Collection[str] = (),
+    borrowed: Collection[str] = (),
 ) -> list[Unit]:
     """Split the libraries of an image into units, each after those it uses.
 
     All libraries of a unit are members of the same sets of *cloned*; where these leave something out, *wrappers* have
-    units of their own, since they reach what is cloned through a slot.
+    units of their own, since they reach what is cloned through a slot; and so have those that are *borrowed* from base images.
     """
     partial = [members for members in cloned if len(members) < len(libraries)]
     symbols = entry_symbols(manifest)
@@ -63,23 +65,23 @@ def plan_units(
     for symbol in symbols:
         for name in closure(libraries, [library_of(symbol)]):
             reached_by[name].add(entry_of[symbol])
-    groups: dict[tuple[tuple[str, ...], bool, tuple[bool, ...]], list[str]] = {}
+    groups: dict[tuple[tuple[str, ...], bool, bool, tuple[bool, ...]], list[str]] = {}
     for name in sorted(libraries):
         if reached_by[name]:
-            kind = bool(partial) and name in wrappers, tuple(name in members for members in partial)
+            kind = name not in borrowed, bool(partial) and name in wrappers, tuple(name in members for members in partial)
             groups.setdefault((tuple(sorted(reached_by[name])), *kind), []).append(name)
     # what more entries reach comes first: a unit uses only units that are reached by all that reach itself, and others;
     # what calls something that is cloned is cloned as well, or a wrapper
-    ordered = sorted(groups.items(), key=lambda item: (-len(item[0][0]), item[0][0], item[0][1], sum(item[0][2]), item[0][2]))
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[0][0]), *item[0][:3], sum(item[0][3]), item[0][3]))
     owner = {name: number for number, (_, group) in enumerate(ordered) for name in group}
     called = {used for name in owner for used in libraries[name].uses if owner[used] != owner[name]}
     units = []
-    for number, ((_, wrapper, _), group) in enumerate(ordered):
+    for number, ((_, own, wrapper, _), group) in enumerate(ordered):
         # later ones are called through Python
         used = {owner[other] for name in group for other in libraries[name].uses if owner[other] < number}
         exported = {symbol for symbol in symbols if owner[library_of(symbol)] == number}
         exported |= {function for name in group if name in called for function in declared_functions(libraries[name])}
-        units.append(Unit(group, sorted(used), frozenset(exported), wrapper))
+        units.append(Unit(group, sorted(used), frozenset(exported), not own, wrapper))
     return units
 
 

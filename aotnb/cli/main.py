@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     inspect.add_argument("file", metavar="FILE", help="the image")
     inspect.add_argument("--json", action="store_true", help="print everything as one JSON object")
     inspect.add_argument("--explain", action="store_true", help="also what each entry depends on, and what was left out and why")
+    inspect.add_argument("--functions", action="store_true", help="each function and slot: CPU target, weight, bytes")
     inspect.add_argument("--roots", metavar="OTHER", help="what loading this image and OTHER makes of their roots")
     inspect.add_argument("--diff", metavar="OTHER", help="what OTHER has that this image has not, and the reverse")
     inspect.set_defaults(command=_inspect)
@@ -94,6 +95,7 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     run = commands.add_parser("run", help="run a script with an image", description=_RUN, allow_abbrev=False)
     run.add_argument("--image", metavar="FILE", help="image to load, and with --record to write; default $AOTNB_IMAGE")
     run.add_argument("--record", action="store_true", help="write what was compiled back to the image at exit")
+    run.add_argument("--cpu-target", metavar="TARGETS", help="with --record: the CPUs to compile for; default $AOTNB_CPU_TARGET")
     run.add_argument("--report", metavar="FILE", help="write a JSON object on what happened at exit")
     run.add_argument(
         "-v", "--verbose", action="store_true", help="list on standard error what was compiled all the same, and why"
@@ -153,6 +155,7 @@ def _run(args: argparse.Namespace) -> int:
         args.args,
         args.image,
         record=args.record,
+        cpu_target=args.cpu_target,
         report=args.report,
         verbose=args.verbose,
         trace_compile=args.trace_compile,
@@ -187,7 +190,7 @@ def _inspect(args: argparse.Namespace) -> int:
     if args.json:
         _print_json(described)
     else:
-        print(image_text(described, explain=args.explain))
+        print(image_text(described, explain=args.explain, functions=args.functions))
     return 0
 
 

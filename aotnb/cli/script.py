@@ -26,6 +26,7 @@ def run(
     image: str | None,
     *,
     record: bool,
+    cpu_target: str | None,
     report: str | None,
     verbose: bool,
     trace_compile: str | None = None,
@@ -33,10 +34,14 @@ def run(
 ) -> int:
     """Run ``script``; return its exit status, or 1 if it succeeded but the image could not be written."""
     image = image or os.environ.get("AOTNB_IMAGE") or None
+    if cpu_target is not None and not record:
+        raise AotError("--cpu-target names the CPUs to compile an image for; give --record, too")
     _check(image, record=record, report=report)
     for path in (trace_compile, trace_dispatch):
         _check_output(path, "trace file") if path != "stderr" else None
     source = _read(script)
+    if cpu_target is not None:
+        os.environ["AOTNB_CPU_TARGET"] = cpu_target  # read when Numba is there, and by processes that the script starts
     autostart.start(image, record, report, verbose, trace_compile, trace_dispatch)
     status: object = None
     try:

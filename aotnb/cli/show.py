@@ -14,8 +14,8 @@ from aotnb.reports.tables import Table
 _ALL = 1_000_000
 
 
-def image_text(image: dict[str, Any], *, explain: bool) -> str:
-    """Return a description of an image for people."""
+def image_text(image: dict[str, Any], *, explain: bool, functions: bool = False) -> str:
+    """Return a description of an image for people; *functions* adds all that its code consists of."""
     entries = image["entries"]
     system = f"{image['os']} {image['machine']}".strip()
     how = "a shared library" if image["linked"] == "dlopen" else "objects that are placed at load"
@@ -30,6 +30,8 @@ def image_text(image: dict[str, Any], *, explain: bool) -> str:
         "",
         text_table(_entries(entries), limit=_ALL, width=60),
     ]
+    if functions:
+        lines += ["", *_code(image, image["targets"])]
     for record in image["journal"]:
         held = f"{len(record['entries'])} entries, {record['size']} bytes"
         lines += [
@@ -38,6 +40,8 @@ def image_text(image: dict[str, Any], *, explain: bool) -> str:
             "",
             text_table(_entries(record["entries"]), limit=_ALL, width=60),
         ]
+        if functions:
+            lines += ["", *_code(record, record["targets"])]
     if explain:
         lines += ["", *_explain(entries, image["dropped"])]
     elif image["dropped"]:
@@ -58,6 +62,20 @@ def diff_text(a: str, b: str) -> str:
     if not shown:
         return "the same entries"
     return text_table(Table(table.columns[:7], [tuple(row) for row in shown]), limit=_ALL, width=60)
+
+
+def _code(image: dict[str, Any], targets: list[dict[str, Any]]) -> list[str]:
+    """Return each function of an image for each CPU, the sum for each CPU, and each slot."""
+    columns = ("function", "module", "signature", "role", "slot", "unit", "target", "weight", "bytes")
+    labels = [target["label"] for target in targets]
+    rows = [tuple({**row, "target": labels[row["target"]]}[name] for name in columns) for row in image["functions"]]
+    lines = [text_table(Table(columns, rows), limit=_ALL, width=60), ""]
+    for number, label in enumerate(labels):
+        own = [row for row in image["functions"] if row["target"] == number]
+        weight, size = sum(row["weight"] for row in own), sum(row["bytes"] for row in own)
+        lines.append(f"{label}: {len(own)} functions, weight {weight}, {size} bytes")
+    slots = [(row["slot"], row["kind"], row["name"]) for row in image["slots"]]
+    return [*lines, "", text_table(Table(("slot", "kind", "name"), slots), limit=_ALL, width=100)]
 
 
 def _entries(entries: list[dict[str, Any]]) -> Table:

@@ -15,7 +15,7 @@ from aotnb.core.roots import UnresolvedRoot
 
 Tree = Any
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 
 @dataclass(slots=True)

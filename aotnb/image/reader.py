@@ -10,6 +10,7 @@ from aotnb.core.roots import RootReference, RootsRegistry, UnresolvedRoot
 from aotnb.core.targets import Target, target_from
 from aotnb.errors import AotError, ImageRejected
 from aotnb.image.format import PARTS, ImageFile, publish, sealed
+from aotnb.image.functions import functions_of, slots_of
 from aotnb.image.journal import journal_of, keep_only, locked, read_journal
 from aotnb.image.model import FORMAT_VERSION, CodeInstance, instance_from, method_key, method_name, references
 from aotnb.image.trust import user_key
@@ -116,7 +117,7 @@ def describe(path: str | Path) -> dict[str, Any]:
         "size": sum(reader.file.sizes().values()),
         **{name: index["process"][name] for name in ("numba", "llvmlite", "llvm", "numpy", "python", "os", "machine")},
         "target": ";".join(target.label for target in reader.targets),
-        "targets": [{**target.tree(), "label": target.label} for target in reader.targets],
+        "targets": _targets(reader),
         "clones": index["clones"],
         "linked": index["linked"],
         "created_by": index["created_by"],
@@ -125,14 +126,28 @@ def describe(path: str | Path) -> dict[str, Any]:
         "code_instances": len(reader),
         "units": index["units"],
         "entries": entries,
+        "functions": functions_of(reader),
+        "slots": slots_of(reader),
         "dropped": index["dropped"],
         "journal": [_record(record, len(data)) for record, data in zip(records, journal.records, strict=True)],
     }
 
 
+def _targets(reader: ImageReader) -> list[dict[str, Any]]:
+    return [{**target.tree(), "label": target.label} for target in reader.targets]
+
+
 def _record(reader: ImageReader, size: int) -> dict[str, Any]:
     entries = [_entry(reader, number) for number in range(len(reader)) if reader.instance(number).entry]
-    return {"image_id": reader.image_id, "size": size, "linked": reader.index["linked"], "entries": entries}
+    return {
+        "image_id": reader.image_id,
+        "size": size,
+        "linked": reader.index["linked"],
+        "targets": _targets(reader),
+        "entries": entries,
+        "functions": functions_of(reader),
+        "slots": slots_of(reader),
+    }
 
 
 def _entry(reader: ImageReader, number: int) -> dict[str, Any]:

@@ -1,14 +1,12 @@
 """The compiled units that an image keeps, so that a later save need not compile what has not changed.
 
-The part is a length, a JSON list with one row for each unit, then the bytes of the rows one after the other, each
-compressed: the object (none where the image has its objects for the in-process linker anyway), then the optimised IR as
-text (none where no other unit inlines from it).
+The part is a length, a JSON list with one row for each unit (see :func:`aotnb.image.functions.unit_rows`), then the bytes of
+the rows one after the other, each compressed: the object (none where the image has its objects for the in-process linker
+anyway), then the optimised IR as text (none where no other unit inlines from it).
 """
 
 from __future__ import annotations
 
-import json
-import struct
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -16,30 +14,37 @@ from typing import Any
 from aotnb.bridge.codegen import UnitObject, bitcode_of_text, text_of_bitcode
 from aotnb.bridge.native import unpack_objects
 from aotnb.image.format import ImageFile, dump_json
+from aotnb.image.functions import LENGTH, unit_rows
 
-_LENGTH = struct.Struct("<Q")
+FunctionRow = tuple[str, int, int]  # symbol, weight, bytes
 
 
-def pack_units(keys: Sequence[str], units: Sequence[UnitObject], inlined: frozenset[int], *, linked: bool) -> bytes:
-    """Return the part; *inlined* are the numbers of the units whose IR others need."""
+def pack_units(
+    keys: Sequence[str],
+    units: Sequence[UnitObject],
+    functions: Sequence[tuple[int, Sequence[FunctionRow]]],
+    inlined: frozenset[int],
+    *,
+    linked: bool,
+) -> bytes:
+    """Return the part; *functions* gives the CPU target and the functions of each unit, *inlined* whose IR others need."""
     rows: list[list[Any]] = []
     body = b""
-    for number, (key, unit) in enumerate(zip(keys, units, strict=True)):
+    for number, (key, unit, told) in enumerate(zip(keys, units, functions, strict=True)):
         data = zlib.compress(unit.data) if linked else b""
         optimised = zlib.compress(text_of_bitcode(unit.bitcode).encode()) if number in inlined else b""
-        rows.append([key, sorted(unit.exported), len(data), len(optimised)])
+        rows.append([key, sorted(unit.exported), len(data), len(optimised), *told])
         body += data + optimised
     head = dump_json(rows)
-    return _LENGTH.pack(len(head)) + head + body
+    return LENGTH.pack(len(head)) + head + body
 
 
 def stored_units(file: ImageFile) -> dict[str, UnitObject]:
     """Return the compiled units of an image by their keys."""
     part, objects = file.part("units"), unpack_objects(file.part("objects"))
-    (length,) = _LENGTH.unpack_from(part)
-    place = 8 + length
+    rows, place = unit_rows(part)
     found = {}
-    for number, (key, exported, data_size, optimised_size) in enumerate(json.loads(bytes(part[8:place]))):
+    for number, (key, exported, data_size, optimised_size, *_) in enumerate(rows):
         data = zlib.decompress(part[place : place + data_size]) if data_size else objects[number]
         place += data_size
         optimised = zlib.decompress(part[place : place + optimised_size]).decode() if optimised_size else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge import install
 from aotnb.bridge.boxes import box_class
-from aotnb.bridge.codegen import CLONE_SLOT, stub_slot
+from aotnb.bridge.codegen import BASE_SLOT, CLONE_SLOT, stub_slot
 from aotnb.bridge.environment import host_cpu, process_tree, switches_digest
 from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.methods import method_tree
@@ -46,9 +46,10 @@ _log = logging.getLogger("aotnb")
 class LoadedImage:
     """An image whose native code is mapped; slots are filled when an entry that reads them is first used."""
 
-    def __init__(self, reader: ImageReader, match: Match, started: float) -> None:
+    def __init__(self, reader: ImageReader, match: Match, started: float, bases: Sequence[LoadedImage] = ()) -> None:
         assert match.number is not None
         self.reader = reader
+        self.bases = {base.reader.image_id: base for base in bases}
         index, targets = reader.index, reader.targets
         self.frozen = FrozenFiles(index["frozen"]) if index["frozen"] else None
         self.names: list[str] = index["table"]
@@ -161,6 +162,9 @@ class LoadedImage:
         if kind == "env":
             live, env = self.environment(name, owner, verdict)
             return live, lambda: write_pointer(address, id(env))
+        if kind == "base":
+            function = self._borrowed(name[len(BASE_SLOT) :], verdict)
+            return function, lambda: write_pointer(address, function)
         instance = self.reader.instance(owner)
         tree = self.reader.root(instance, root)
         func = verdict.live.get(owner)
@@ -172,6 +176,32 @@ class LoadedImage:
             return live_ids(obj), lambda: install.fill_pickle_buffer(address, obj, data)
         value = _live_address(tree, instance, func, verdict)
         return value, lambda: write_pointer(address, value)
+
+    def _borrowed(self, symbol: str, verdict: Verdict) -> int:
+        """Return the address of a function of a base image, after binding there what its code reads.
+
+        That the function is valid here and now is known: it is among what *verdict* is about.
+        """
+        image_id, numbers = self.reader.index["borrowed"][symbol]
+        base = self.bases[image_id]
+        own = {self.reader.instance(number).id: number for number in (*(visit.number for visit in verdict.visits), *verdict.live)}
+        number = next((number for number in numbers if base.reader.instance(number).id in own), None)
+        if number is None:
+            raise NotRelocatable(f"the base image {base.reader.file.path} has other code for a function that is called")
+        there = replace(verdict, live={}, visits=[], links=[], linked=[])
+        seen, stack = {number}, [number]
+        while stack:
+            current = stack.pop()
+            instance = base.reader.instance(current)
+            here = verdict.live.get(own.get(instance.id, -1))
+            if here is not None:
+                there.live[current] = here
+            stack.extend({callee for callee, _ in instance.callees} - seen)
+            seen.update(callee for callee, _ in instance.callees)
+        if base.reader.instance(number).parallel:
+            base.bind_parallel()
+        base.fill_slots(number, there)
+        return base.table[base.position[symbol]]
 
     def _lifted(self, symbol: str, instance: CodeInstance, verdict: Verdict) -> tuple[Any, Any]:
         """Return what code of *instance* expects of its block in object mode whose wrapper for Python is *symbol*."""
@@ -327,15 +357,16 @@ class Resolver:
                 return image.report
         match = check_fit(reader)
         bases = [self._base(path, *base) for base in reader.index["bases"]]
-        image = LoadedImage(reader, match, started)
-        self.images += [base for base in bases if base is not None]
+        image = LoadedImage(reader, match, started, bases)
+        self.images += [base for base in bases if base not in self.images]
         self.images.append(image)
         return image.report
 
-    def _base(self, path: Path, recorded: str, image_id: str) -> LoadedImage | None:
-        """Return the base image on which that at *path* builds, None if it is loaded; nothing is answered from it yet."""
-        if any(image.reader.image_id == image_id for image in self.images):
-            return None
+    def _base(self, path: Path, recorded: str, image_id: str) -> LoadedImage:
+        """Return the base image on which that at *path* builds; if it was not loaded before, nothing is answered from it yet."""
+        loaded = next((image for image in self.images if image.reader.image_id == image_id), None)
+        if loaded is not None:
+            return loaded
         places = [Path(recorded), path.absolute().parent / Path(recorded).name]
         place = next((place for place in places if place.is_file()), None)
         if place is None:

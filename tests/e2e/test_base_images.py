@@ -27,8 +27,17 @@ def helper(x):
 @njit
 def f(x):
     return helper(x) + 1
+
+@njit
+def deep(x, words):
+    if x < 0:
+        raise ValueError("negative", words)
+    found = config.factor
+    for word in words.split(","):
+        found += len(word) * helper(x)
+    return found
 """
-WORKLOAD = "import frozenlib.core\nprint(frozenlib.core.f(2))\n"
+WORKLOAD = "import frozenlib.core\nprint(frozenlib.core.f(2), frozenlib.core.deep(2, 'a,bc'))\n"
 METADATA = "Metadata-Version: 2.1\nName: frozenlib\nVersion: 1.0\n"
 PRELUDE = """
 import json, sys, aotnb
@@ -93,7 +102,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the package and its base image."""
     site = Site(tmp_path_factory.mktemp("site"))
     site.install()
-    assert site.make().splitlines()[-1].startswith("base.aot: 1 entries")
+    assert site.make().splitlines()[-1].startswith("base.aot: 2 entries")
     assert json.loads(site.command("inspect", "--json", "base.aot"))["target"].startswith("generic;")
     return site.folder
 
@@ -282,3 +291,55 @@ def test_an_image_without_its_base_image_is_refused(site: Site) -> None:
     assert site.run(AGAIN)["reason"] == "base_changed"
     base.write_bytes(base.read_bytes()[:-200])
     assert site.run(AGAIN)["reason"] == "malformed"
+
+
+CALLS = """
+from numba import njit
+aotnb.load("%s")
+import frozenlib.core as core
+
+@njit
+def own(x, words):
+    return core.f(x) + core.deep(x, words)
+
+def raised():
+    try:
+        own(-1, "a,bc")
+    except ValueError as error:
+        return list(error.args)
+
+%s
+answers = [own(2, 'a,bc'), raised()]
+%s
+tell(answers=answers)
+"""
+
+
+def test_functions_of_the_base_image_are_called_there(site: Site) -> None:
+    """What is inlined is in the image; of what is called there is no copy, and it finds its objects bound."""
+    first = "core.f(2), core.deep(2, 'a,bc')"
+    made = site.run(CALLS % ("base.aot", first, "aotnb.save('own.aot', cpu_target='generic;native,clone_all')"))
+    assert made["answers"] == [68, ["negative", "a,bc"]]
+    inside = json.loads(site.command("inspect", "own.aot", "--json"))
+    assert not {"deep", "f", "helper"} & {row["function"] for row in inside["functions"] if row["role"] != "copy"}
+    assert any(row["function"] == "own" and row["bytes"] for row in inside["functions"])
+    lent = [slot["name"] for slot in inside["slots"] if slot["kind"] == "function of a base image"]
+    assert [name.partition("(")[0] for name in lent] == ["aotnb.base.frozenlib.core.deep"]
+    found = site.run(CALLS % ("own.aot", "", ""))
+    assert (found["answers"], found["compiled"], found["misses"]) == (made["answers"], [], [])
+    # the image adds to itself in a process that never saw the base image, and still has no copy
+    added = CALLS % (
+        "own.aot",
+        "twice = njit(lambda x: 2 * x)\ntwice(3)",
+        "aotnb.save('own.aot', append=True, link='in-process')",
+    )
+    assert site.run(added)["compiled"] == ["<lambda>"]
+    again = json.loads(site.command("inspect", "own.aot", "--json"))
+    assert len(again["entries"]) == 2
+    assert [slot["name"] for slot in again["slots"] if slot["kind"] == "function of a base image"] == lent
+    assert site.run(CALLS % ("own.aot", "", ""))["compiled"] == []
+    # an edited package is no longer what the base image has: nothing is served of either
+    file = site.packages / "frozenlib/core.py"
+    file.write_text(file.read_text().replace("LIMIT = 10", "LIMIT = 20"))
+    edited = site.run(CALLS % ("own.aot", "", ""))
+    assert (edited["answers"][0], edited["served"]) == (108, [])

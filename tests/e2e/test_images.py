@@ -19,6 +19,7 @@ import pytest
 from harness import clean_environment
 
 from aotnb.building.link import LINKERS, find_linkers
+from aotnb.image.reader import describe
 
 Run = Callable[..., dict[str, Any]]
 
@@ -390,13 +391,14 @@ def test_a_save_in_the_background_that_ends_early_leaves_the_old_file(run: Run, 
     }
 
 
+@pytest.mark.skipif(shutil.which("ar") is None, reason="there is no ar here")
 def test_what_else_is_emitted(run: Run, tmp_path: Path) -> None:
     found = run(
         """
         aotnb.activate()
         import lib
         lib.f(2)
-        saved = aotnb.save(IMAGE, emit=["native", "object", "bitcode", "assembly"])
+        saved = aotnb.save(IMAGE, emit=["native", "object", "bitcode", "assembly"], cpu_target="generic;native,clone_all")
         import llvmlite.binding as ll
         data = open("image.bitcode.a", "rb").read()
         functions, place = [], 8
@@ -410,6 +412,12 @@ def test_what_else_is_emitted(run: Run, tmp_path: Path) -> None:
     )
     assert found == {"functions": True, "files": ["image.aot", "image.assembly.a", "image.bitcode.a", "image.object.a"]}
     assert b"lib.f(int64)" in (tmp_path / "image.assembly.a").read_bytes()
+    for kind, ending in (("object", "o"), ("bitcode", "bc"), ("assembly", "s")):
+        listed = subprocess.check_output(["ar", "t", f"image.{kind}.a"], cwd=tmp_path, text=True).split()
+        units = describe(tmp_path / "image.aot")["units"]
+        assert [name.partition("-")[0] for name in listed] == [f"unit{number}" for number in range(units)]
+        # all functions are cloned, so each target has half of the units
+        assert [sum(name.endswith(f"-{target}.{ending}") for name in listed) for target in (0, 1)] == [units / 2, units / 2]
 
 
 # ---- what a served function looks like ------------------------------------------------------------------------------

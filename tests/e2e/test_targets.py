@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from harness import REPOSITORY
 
+from aotnb.core.elf import symbols
 from aotnb.image.reader import ImageReader, describe, verify
 
 SOURCE = """
@@ -127,3 +128,38 @@ def test_wrappers_and_scalar_helpers_are_shared(folder: Path) -> None:
     assert python
     assert not clones.keys() & set(python.values())
     assert [target["name"] for target in describe(folder / "1.aot")["targets"]][:2] == ["generic", "x86-64-v2"]
+
+
+def test_every_function_has_weight_and_bytes_for_its_targets(folder: Path) -> None:
+    image = describe(folder / "2.aot")
+    rows = image["functions"]
+    assert len({(row["symbol"], row["target"]) for row in rows if row["role"] != "helper"}) == len(
+        [row for row in rows if row["role"] != "helper"]
+    )
+    native = {row["function"]: row for row in rows if row["role"] == "native" and row["target"] == 0}
+    assert {"scalar", "total", "top", "many", "twice"} <= native.keys()
+    assert native["total"]["signature"].startswith("(array(float64, 1d")
+    table = {slot["slot"]: slot for slot in image["slots"]}
+    assert all(table[row["slot"]]["kind"] == "function" for row in native.values() if row["slot"] is not None)
+    # what is cloned has code for every target, in a slot of its own; what is shared has one
+    total = [row for row in rows if row["symbol"] == native["total"]["symbol"]]
+    assert [row["target"] for row in sorted(total, key=lambda row: row["target"])] == [0, 1, 2]
+    assert len({row["slot"] for row in total}) == 3
+    assert len({row["weight"] for row in total}) == 1
+    assert all(row["bytes"] > 0 for row in total)
+    assert [row["target"] for row in rows if row["symbol"] == native["scalar"]["symbol"]] == [0]
+    # the linked library has just these functions, but for the forwarding stubs of the table
+    reader = ImageReader(folder / "2.aot")
+    linked = {symbol.name: symbol.size for symbol in symbols(reader.file.part("native")) if symbol.is_function and symbol.defined}
+    for row in (*total, native["scalar"]):
+        assert linked[table[row["slot"]]["name"]] == row["bytes"]
+    assert {"environment", "object", "helper"} <= {slot["kind"] for slot in image["slots"]}
+
+
+def test_inspect_shows_the_functions(folder: Path) -> None:
+    command = [sys.executable, "-m", "aotnb", "inspect", "--functions", "1.aot"]
+    said = subprocess.check_output(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, text=True)
+    sums = [line for line in said.splitlines() if " functions, weight " in line]
+    assert [line.partition(":")[0] for line in sums][:2] == ["generic", "x86-64-v2"]
+    rows = describe(folder / "1.aot")["functions"]
+    assert sums[0].endswith(f" {sum(row['bytes'] for row in rows if row['target'] == 0)} bytes")

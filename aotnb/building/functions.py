@@ -1,0 +1,37 @@
+"""The functions of a unit: what each weighs before it is compiled, and the bytes it has afterwards."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from aotnb.bridge.irtext import LABEL
+from aotnb.core.elf import symbols
+
+_INSTRUCTION = re.compile(r"^  \S", re.MULTILINE)
+_DEFINITION = re.compile(r'^define [^@]*@("[^"]*"|[\w.$-]+)\(', re.MULTILINE)
+
+
+def function_weights(texts: Iterable[str]) -> dict[str, int]:
+    """Return 1 + instructions + blocks of each function that is defined in the *texts* of libraries."""
+    found: dict[str, int] = {}
+    for text in texts:
+        starts = [*_DEFINITION.finditer(text)]
+        ends = [*(match.start() for match in starts[1:]), len(text)]
+        for match, end in zip(starts, ends, strict=True):
+            body = (match.end(), end)
+            found[match[1].strip('"')] = (
+                1 + sum(1 for _ in _INSTRUCTION.finditer(text, *body)) + sum(1 for _ in LABEL.finditer(text, *body))
+            )
+    return found
+
+
+def function_rows(texts: Iterable[str], names: Mapping[str, str], data: bytes) -> list[tuple[str, int, int]]:
+    """Return (symbol, weight, bytes) of the functions of a unit, by symbol.
+
+    *data* is its object, *names* gives the names that functions have there where these are not those of the *texts*. What the
+    object holds beyond the texts (helpers, copies of inlined functions' callees) has no weight.
+    """
+    sizes = {symbol.name: symbol.size for symbol in symbols(data) if symbol.defined and symbol.is_function}
+    rows = [(name, weight, sizes.pop(names.get(name, name), 0)) for name, weight in function_weights(texts).items()]
+    return sorted([*rows, *((name, 0, size) for name, size in sizes.items())])
