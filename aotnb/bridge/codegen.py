@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +58,27 @@ class UnitObject:
     bitcode: bytes = b""
     optimise_seconds: float = 0.0
     emit_seconds: float = 0.0
+
+
+_LOOP_ALIGNMENT = "-x86-experimental-pref-innermost-loop-alignment"  # as a power of two; LLVM's own is 4
+
+
+@contextlib.contextmanager
+def aligned_loops() -> Iterator[None]:
+    """Let innermost loops begin at multiples of 32 bytes in what is emitted meanwhile; no other code is compiled then.
+
+    A loop that begins anywhere may take more lines of a processor's cache of decoded instructions, so that its speed depends on
+    what lies before it in the file. LLVM has no such setting but this one of the process.
+    """
+    if not ll.get_process_triple().startswith("x86_64"):
+        yield
+        return
+    with global_compiler_lock:
+        ll.set_option("aotnb", f"{_LOOP_ALIGNMENT}=5")
+        try:
+            yield
+        finally:
+            ll.set_option("aotnb", f"{_LOOP_ALIGNMENT}=4")
 
 
 @global_compiler_lock

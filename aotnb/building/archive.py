@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aotnb.bridge.codegen import UnitObject, assembly_of
+from aotnb.bridge.codegen import UnitObject, aligned_loops, assembly_of
 from aotnb.building.shards import UnitJob
 from aotnb.errors import BuildError
 from aotnb.image.format import replacing
@@ -38,7 +38,8 @@ def write_archives(image: Path, emit: Sequence[str], jobs: Sequence[UnitJob], ob
         elif kind == "bitcode":
             members = [item.bitcode for item in objects]
         else:
-            members = [assembly_of(item.bitcode, job.cpu, job.features) for job, item in zip(jobs, objects, strict=True)]
+            with aligned_loops():
+                members = [assembly_of(item.bitcode, job.cpu, job.features) for job, item in zip(jobs, objects, strict=True)]
         named = {
             f"unit{number}-{job.target}.{EMIT[kind]}": data for number, (job, data) in enumerate(zip(jobs, members, strict=True))
         }

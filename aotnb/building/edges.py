@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import inspect
 import re
-from typing import Any
+from importlib.metadata import Distribution
 
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.values import is_fixed_module
@@ -43,16 +44,40 @@ def _versions(instance: Instance) -> list[Edge]:
 
 
 @functools.cache
-def _packages() -> Any:
-    return importlib.metadata.packages_distributions()
+def _packages() -> dict[str, list[Distribution]]:
+    """Return the installed distributions by the top-level modules they bring.
+
+    As ``importlib.metadata.packages_distributions``, which parses the metadata of each and makes an object of each file.
+    """
+    found: dict[str, list[Distribution]] = {}
+    for distribution in importlib.metadata.distributions():
+        for name in _top_levels(distribution):
+            found.setdefault(name, []).append(distribution)
+    return found
 
 
+def _top_levels(distribution: Distribution) -> set[str]:
+    declared = distribution.read_text("top_level.txt")
+    if declared:
+        return set(declared.split())
+    listed = distribution.read_text("RECORD")
+    paths = [line.lstrip('"') for line in listed.splitlines()] if listed else map(str, distribution.files or ())
+    found = set()
+    for path in paths:
+        folder, inside, _ = path.partition("/")
+        name = folder if inside else inspect.getmodulename(path.partition(",")[0])
+        if name is not None and name.isidentifier():
+            found.add(name)
+    return found
+
+
+@functools.cache
 def distributions_of(module: str | None) -> list[tuple[str, str]]:
     """Return (name, version) of the installed distributions that a module belongs to."""
     top = (module or "").partition(".")[0]
     if not top or is_fixed_module(top) or top == "__main__":
         return []
-    return sorted({(name, importlib.metadata.version(name)) for name in _packages().get(top, ())})
+    return sorted({(found.metadata["Name"], found.version) for found in _packages().get(top, ())})
 
 
 def stable_text(text: str) -> str:

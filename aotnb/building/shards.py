@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from aotnb.bridge.codegen import UnitObject, UnitSource, compile_unit
+from aotnb.bridge.codegen import UnitObject, UnitSource, aligned_loops, compile_unit
 from aotnb.bridge.environment import apply_settings, compiler_settings, process_tree
 from aotnb.building.functions import function_weights
 from aotnb.building.worker import Channel, Worker
@@ -175,13 +175,14 @@ class _Board:
 
 def _compile_here(board: _Board, numbers: list[int], runtime: str, times: list[Shard]) -> None:
     started = time.perf_counter()
-    for number in numbers:
-        board.tell()
-        job = board.jobs[number]
-        item = compile_unit(board.source(number), runtime, job.cpu, job.features)
-        board.optimised(number, item.bitcode)
-        board.emitted(number, item)
-        _add(times[0], item)
+    with aligned_loops():
+        for number in numbers:
+            board.tell()
+            job = board.jobs[number]
+            item = compile_unit(board.source(number), runtime, job.cpu, job.features)
+            board.optimised(number, item.bitcode)
+            board.emitted(number, item)
+            _add(times[0], item)
     for shard in times:
         shard.total = time.perf_counter() - started
 
@@ -245,11 +246,16 @@ def _drive(worker: Worker, board: _Board, shard: list[int], times: Shard) -> Non
 
 def serve() -> None:
     """Compile what the other process sends until it ends: what a worker runs."""
-    import resource
-
     channel = Channel()
     runtime, settings = channel.receive()
     apply_settings(settings)
+    with aligned_loops():
+        _serve(channel, runtime)
+
+
+def _serve(channel: Channel, runtime: str) -> None:
+    import resource
+
     while True:
         try:
             source, cpu, features = channel.receive()
