@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import llvmlite.binding as ll
-from numba.core.codegen import AOTCPUCodegen, initialize_llvm
+from numba.core.codegen import AOTCodeLibrary, AOTCPUCodegen, initialize_llvm
 from numba.core.compiler_lock import global_compiler_lock
 
 from aotnb.bridge.irtext import module_texts
@@ -22,8 +22,21 @@ CLONE_SLOT = "aotnb.clone."  # begins the name of a slot through which shared co
 BASE_SLOT = "aotnb.base."  # begins the name of a slot through which a function of a base image is called
 
 
+class ImageLibrary(AOTCodeLibrary):
+    """Numba's library for code made ahead of time; what a module only declares is not run through the passes."""
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+        for function in ll_module.functions:
+            if not function.is_declaration:
+                passes, builder = self._codegen._function_pass_manager()
+                passes.run(function, builder)
+
+
 class ImageCodegen(AOTCPUCodegen):
     """Numba's ahead-of-time code generator with the features of the target, not of the bare CPU name."""
+
+    _library_class = ImageLibrary
 
     def __init__(self, cpu: str, features: str) -> None:
         self._features = features
@@ -105,7 +118,9 @@ def compile_unit(
     started = time.perf_counter()
     library = ImageCodegen(cpu, features).create_library("unit")
     for name in _link(library, [runtime]):
-        library._final_module.get_function(name).linkage = "linkonce_odr"
+        helper = library._final_module.get_function(name)
+        helper.linkage = "linkonce_odr"
+        helper.visibility = "hidden"  # called as it is, not through a table in which another library could take its place
     own = _link(library, unit.own)
     module = library._final_module
     for other in unit.available:
