@@ -91,10 +91,10 @@ def units_to_link(jobs: Sequence[UnitJob], objects: Sequence[UnitObject], borrow
     stack = sorted(linked)
     while stack:
         for name in opened[stack.pop()] - provided:
-            number = defined.get(name)
-            if number is not None and number not in linked:
-                linked.add(number)
-                stack.append(number)
+            provider = defined.get(name)
+            if provider is not None and provider not in linked:
+                linked.add(provider)
+                stack.append(provider)
     return sorted(linked)
 
 

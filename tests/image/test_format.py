@@ -25,6 +25,8 @@ INDEX = {
     "process": dict.fromkeys(["numba", "llvmlite", "llvm", "numpy", "python", "os", "machine"], "1"),
     "targets": [Target("generic", "x86-64", "", ()).tree()],
     "clones": {},
+    "table": [],
+    "slots": {},
     "linked": "in-process",
     "imports": [],
     "frozen": {},
@@ -38,7 +40,7 @@ INDEX = {
 SMALL = {
     "native": b"\x7fELF" + bytes(range(60)),
     "objects": b"",
-    "units": b"stored",
+    "units": b"\x02" + bytes(7) + b"[]",
     "code": b"c" * 40,
     "index": dump_json(INDEX),
     "instances": b"[]",
