@@ -51,7 +51,7 @@ class UnitSource:
     """Text of a unit's libraries, optimised units whose functions it may inline, and the functions that others call.
 
     ``names`` gives the names that functions have in the object, where these are not those of the raw IR; ``suffix`` ends the
-    names of all that a linker would keep only once.
+    names of all that a linker would keep only once. ``helpers`` are functions of this process that are called through slots.
     """
 
     own: list[str]
@@ -60,6 +60,7 @@ class UnitSource:
     size: str = ""  # "optsize" or "minsize"
     suffix: str = ""
     names: dict[str, str] = field(default_factory=dict)
+    helpers: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -142,6 +143,7 @@ def compile_unit(
     bitcode = module.as_bitcode()
     middle = time.perf_counter()
     optimised(bitcode)
+    _call_through_slots(library, unit.helpers)
     for function in list(module.functions):
         if function.name in unit.names:
             function.name = unit.names[function.name]
@@ -150,6 +152,25 @@ def compile_unit(
             function.name += unit.suffix
     data = library._codegen._tm.emit_object(module)
     return UnitObject(data, unit.exported, bitcode, middle - started, time.perf_counter() - middle)
+
+
+def _call_through_slots(library: Any, helpers: frozenset[str]) -> None:
+    """Let an optimised module call *helpers* by the addresses in their slots, as Numba's JIT calls by address, without a stub."""
+    module = library._final_module
+    called = [str(function) for function in module.functions if function.is_declaration and function.name in helpers]
+    found = {name: line for text in called for name, line in declarations(text).items() if "..." not in line}
+    if not found:
+        return
+    lines = [f'@"{stub_slot(name)}" = external hidden global ptr' for name in found]
+    lines += [forwarding_stub(line, inlined=True) for line in found.values()]
+    stubs = parse_module("\n".join(lines))
+    stubs.data_layout = library._codegen._data_layout
+    module.link_in(stubs)
+    for name in found:
+        module.get_function(name).linkage = "internal"
+    passes = ll.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.run(module, library._codegen._pass_builder())
 
 
 def _link(library: Any, texts: Iterable[str]) -> set[str]:
@@ -211,10 +232,11 @@ def declarations(text: str) -> dict[str, str]:
     return {match["name"].strip('"'): match.group() for match in _DECLARATION.finditer(text)}
 
 
-def forwarding_stub(declaration: str, called: str = "", slot: str = "") -> str:
+def forwarding_stub(declaration: str, called: str = "", slot: str = "", *, inlined: bool = False) -> str:
     """Return a hidden function that jumps to the address in its slot, with the signature of *declaration*.
 
-    It has the name of the declared function and the slot that belongs to it, or *called* and *slot*.
+    It has the name of the declared function and the slot that belongs to it, or *called* and *slot*. With *inlined* it is to be
+    inlined into whoever calls it.
     """
     match = _DECLARATION.match(declaration)
     if match is None or "..." in match["args"]:  # a name may have them, too: it is shortened
@@ -224,7 +246,8 @@ def forwarding_stub(declaration: str, called: str = "", slot: str = "") -> str:
     formal = ", ".join(f"{arg} %a{number}" for number, arg in enumerate(args))
     plain = _strip_attributes(returned)
     slot = f'@"{slot}"' if slot else _slot_name(name)
-    lines = [f"define hidden {returned} @{name}({formal}) {{", f"  %target = load ptr, ptr {slot}"]
+    always = " alwaysinline" if inlined else ""
+    lines = [f"define hidden {returned} @{name}({formal}){always} {{", f"  %target = load ptr, ptr {slot}"]
     actual = ", ".join(f"{_strip_attributes(arg)} %a{number}" for number, arg in enumerate(args))
     if plain == "void":
         lines += [f"  tail call void %target({actual})", "  ret void", "}"]

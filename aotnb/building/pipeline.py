@@ -36,7 +36,7 @@ from aotnb.building.link import Linked, choose, link_with
 from aotnb.building.manifest import stored_instances
 from aotnb.building.packages import frozen_tree, summaries
 from aotnb.building.plan import Plan, Planner
-from aotnb.building.shards import UnitJob, compile_all, unit_keys
+from aotnb.building.shards import UnitJob, compile_all, name_helpers, unit_keys
 from aotnb.building.timings import timings_text, timings_wanted
 from aotnb.building.units import closure, entry_symbols
 from aotnb.core.digest import digest
@@ -123,13 +123,15 @@ def create(
         raise BuildError(f"nothing to save: {_why_empty(plan)}")
     borrowed = borrowed_from(manifest, libraries, recorded_bases(keep, bases))
     versions = versions_of(manifest, libraries, targets, borrowed.libraries)
+    runtime = runtime_text()
+    name_helpers(versions.jobs, runtime)
     return Job(
         plan=plan,
         targets=targets,
         units=versions.jobs,
         clones=versions.clones,
         redirected=versions.redirected,
-        runtime=runtime_text(),
+        runtime=runtime,
         frozen=frozen_tree({instance.module for instance in manifest.instances if instance.module}) if freeze else {},
         freeze=freeze,
         bases=sorted([place, image_id] for image_id, place in found.items()),
@@ -244,17 +246,25 @@ def _table(job: Job, units: list[UnitJob], objects: list[UnitObject]) -> tuple[b
         exported.add(name + STUB)
         slots[CLONE_SLOT + name] = "clone"
         stubs[name + STUB] = forwarding_stub(known[name], name + STUB, CLONE_SLOT + name)
+    helper_slot = stub_slot("")
     for name in sorted(opened - slots.keys() - exported):
         if name.startswith(DATA_PREFIX):
             slots[name] = "data"
+        elif name.startswith(helper_slot):  # the call itself reads it
+            _check_provided(name[len(helper_slot) :])
+            slots[name] = "helper"
         elif is_helper(name):
-            if not is_provided(name):
-                raise BuildError(f"the code calls {name}, which neither Numba nor this process provides; please report this")
+            _check_provided(name)
             slots[stub_slot(name)] = "helper"
             stubs[name] = mathematics_stub(name) if is_mathematics(name) else forwarding_stub(known[name])
     symbols = [*entries, *sorted(slots)]
     text = table_text(stubs.values(), dict(sorted(slots.items())), symbols, entries)
     return emit_text(text, job.targets[0].cpu, job.targets[0].features), symbols
+
+
+def _check_provided(name: str) -> None:
+    if not is_provided(name):
+        raise BuildError(f"the code calls {name}, which neither Numba nor this process provides; please report this")
 
 
 def _declared(libraries: dict[str, Library], runtime: str) -> dict[str, str]:

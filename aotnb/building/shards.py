@@ -14,8 +14,9 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from aotnb.bridge.codegen import UnitObject, UnitSource, aligned_loops, compile_unit
+from aotnb.bridge.codegen import UnitObject, UnitSource, aligned_loops, compile_unit, declarations
 from aotnb.bridge.environment import apply_settings, compiler_settings, process_tree
+from aotnb.bridge.symbols import is_helper
 from aotnb.building.functions import function_weights
 from aotnb.building.worker import Channel, Worker
 from aotnb.core.digest import digest
@@ -41,6 +42,7 @@ class UnitJob:
     suffix: str = ""  # of names for a further CPU target
     names: dict[str, str] = field(default_factory=dict)  # of functions, where the object has others than the raw IR
     target: int = 0  # number of the CPU target
+    helpers: frozenset[str] = frozenset()  # functions of this process that it calls through slots
     borrowed: bool = False  # compiled for those who inline it; what they call of it is in a base image
 
 
@@ -63,10 +65,22 @@ def unit_keys(jobs: Sequence[UnitJob], runtime: str) -> list[str]:
     keys: list[str] = []
     for job in jobs:
         inlined = [keys[other] for other in job.available]
-        keys.append(
-            digest([around, job.texts, inlined, sorted(job.exported), job.cpu, job.features, job.size, job.suffix, job.names])
-        )
+        how = [job.cpu, job.features, job.size, job.suffix, job.names, sorted(job.helpers)]
+        keys.append(digest([around, job.texts, inlined, sorted(job.exported), how]))
     return keys
+
+
+def name_helpers(jobs: Sequence[UnitJob], runtime: str) -> None:
+    """Set for each unit which functions of this process it calls, or may call by inlining; a worker has other ones."""
+    own = frozenset().union(*(job.exported for job in jobs))
+
+    def called(texts: Sequence[str]) -> frozenset[str]:
+        names = {name for text in texts for name in declarations(text)} - own
+        return frozenset(name for name in names if not name.startswith("llvm.") and is_helper(name))
+
+    everywhere = called([runtime])
+    for job in jobs:
+        job.helpers = everywhere.union(called(job.texts), *(jobs[other].helpers for other in job.available))
 
 
 def image_threads(weight: int, units: int) -> int:
@@ -170,7 +184,7 @@ class _Board:
     def source(self, number: int) -> UnitSource:
         job = self.jobs[number]
         inlined = [UnitObject(b"", self.jobs[other].exported, self.bitcode[other]) for other in job.available]
-        return UnitSource(job.texts, inlined, job.exported, job.size, job.suffix, job.names)
+        return UnitSource(job.texts, inlined, job.exported, job.size, job.suffix, job.names, job.helpers)
 
 
 def _compile_here(board: _Board, numbers: list[int], runtime: str, times: list[Shard]) -> None:
