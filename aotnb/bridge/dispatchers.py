@@ -170,6 +170,13 @@ def kernel_of(value: Any) -> Any:
     return value if isinstance(value, Dispatcher) else value._dispatcher if isinstance(value, DUFunc | GUFunc) else None
 
 
+def is_frozen(disp: Any) -> bool:
+    """Return whether all code of *disp* was compiled by explicit signatures: Numba compiles nothing more for it."""
+    if isinstance(disp, _DispatcherBase):
+        return not disp._can_compile
+    return all(getattr(ufunc, "_frozen", False) for ufunc in ufuncs_over(disp))
+
+
 def is_replaceable(kernel: Any) -> bool:
     """Return whether code of *kernel* can be taken out of everything that uses it: not out of a plain NumPy ufunc."""
     return isinstance(kernel, _DispatcherBase) or bool(ufuncs_over(kernel))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from aotnb.bridge import inspect as numba_facts
+from aotnb.bridge.dispatchers import is_frozen
 from aotnb.bridge.environment import switches_digest
 from aotnb.bridge.libraries import linked_libraries
 from aotnb.bridge.stencils import stencil_method
@@ -555,8 +556,8 @@ class Recorder:
         stack = [callee.instance for callee in frame.callees if callee.instance.started < frame.started]
         while stack:
             instance = stack.pop()
-            if id(instance) in seen:
-                continue
+            if id(instance) in seen or (instance.dispatcher is not None and is_frozen(instance.dispatcher)):
+                continue  # a decorator froze the latter, and will in any process: a load compares the code itself
             seen.add(id(instance))
             for read in instance.reads.values():
                 if not holds(instance, read):

@@ -12,7 +12,17 @@ from typing import Any
 
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge import overloads
-from aotnb.bridge.dispatchers import arguments_of, compiler_lock, drop, forget_failures, holds, is_replaceable, kernel_of
+from aotnb.bridge.dispatchers import (
+    arguments_of,
+    compiler_lock,
+    drop,
+    forget_failures,
+    holds,
+    is_frozen,
+    is_replaceable,
+    kernel_of,
+)
+from aotnb.bridge.values import is_installed_module
 from aotnb.core.records import Invalidation
 from aotnb.core.worlds import Cause, CodeNode, MethodTable, Victim
 from aotnb.errors import AotWarning, NotRelocatable
@@ -144,6 +154,8 @@ class Worlds:
         hit = self._changed_overloads(suspects)
         rebound = []
         for node, lives in suspects.items():
+            if is_kept_frozen(node):
+                continue
             broken = next(((live, binding) for live, binding in lives if not live.holds()), None)
             if broken is not None:
                 hit.setdefault(node, _cause(*broken))
@@ -298,6 +310,21 @@ def _compile_all(again: list[tuple[Any, Any, Callable[[], None]]]) -> list[tuple
                 rest.append((disp, args, compile_again))
         again = rest if len(rest) < len(again) else []
     return failed
+
+
+def is_kept_frozen(node: CodeNode) -> bool:
+    """Return whether this is code that an installed library compiled by explicit signatures, or a part of such code.
+
+    What the library has bound since is its own business: galois binds the tables of each field to the same names in turn,
+    and counts on what Numba froze before.
+    """
+    placement: Placement = node.payload
+    if not is_installed_module(placement.module):
+        return False
+    dispatchers = [disp for _, disp in placement.held()]
+    if dispatchers:
+        return all(map(is_frozen, dispatchers))
+    return bool(node.callers) and all(caller is not node and is_kept_frozen(caller) for caller in node.callers)
 
 
 def _with_note(row: Invalidation, placement_of: Any, text: str) -> Invalidation:
