@@ -183,6 +183,19 @@ class _Rewriter:
         return self.recursions[target][0]
 
 
+def unordered(text: str) -> list[str]:
+    """Return the lines of canonical IR, sorted, without the names that follow from their order.
+
+    Numba orders what it deletes at the joints of branches by sets of names, so the hash seed shows in large functions.
+    """
+    return sorted(_ORDERED.sub("", text).split("\n"))
+
+
+_ORDERED = re.compile(
+    r"(?<=%)v?\d+|(?<=\.\.\.\.)[0-9a-f]{20}|(?<=\.dyn\.)\d+|(?<=\.obj\.)\d+|(?<=\.env\.)\d+|^[\w.]+(?=:)", re.MULTILINE
+)
+
+
 def canonicalize(raw: RawLibrary, known: dict[str, str]) -> CanonicalLibrary:
     """Return *raw* under names that follow from its content.
 

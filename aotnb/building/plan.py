@@ -12,7 +12,7 @@ from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.boxes import box_type
 from aotnb.bridge.environment import process_tree
 from aotnb.bridge.generators import generator_names, returns_generator
-from aotnb.bridge.irtext import CanonicalLibrary, RawLibrary, canonicalize
+from aotnb.bridge.irtext import CanonicalLibrary, RawLibrary, canonicalize, unordered
 from aotnb.bridge.libraries import LibraryFacts, library_facts, linked_libraries
 from aotnb.bridge.methods import method_tree
 from aotnb.bridge.roots import environment_consts, object_root
@@ -107,6 +107,17 @@ class Planner:
         library = self._groups[id(instance.result.library)].canonical
         assert library is not None
         return library.name
+
+    def differs_in_order_only(self, instance: Instance, image: ImageReader, name: str) -> bool:
+        """Return whether *instance* and library *name* of *image*, with all that they link, hold the same instructions."""
+        here = [group.canonical.text for group in self._canonicalize(self._linked(instance.result.library)) if group.canonical]
+        there, seen = [name], {name}
+        for known in there:
+            for used in image.index["code"][known][2]:
+                if used not in seen:
+                    seen.add(used)
+                    there.append(used)
+        return sorted(map(unordered, here)) == sorted(unordered(image.library_text(known)) for known in there)
 
     def _guard(self, instance: Instance, add: Any) -> None:
         problem = self._problems.get(id(instance))

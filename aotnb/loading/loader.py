@@ -333,6 +333,7 @@ class Resolver:
         self.reads_hold: Callable[[Any, CodeInstance], bool] = lambda library, instance: False
         self.verifying = False  # AOTNB_VERIFY: find the stored code, let the compiler run all the same, compare
         self.expected: CodeInstance | None = None
+        self.expected_of: ImageReader | None = None
         self._flags: dict[int, tuple[Any, str]] = {}
 
     def load(self, path: Path) -> LoadReport:
@@ -392,7 +393,7 @@ class Resolver:
             self._note_miss(disp, args, nearest)
             return None
         if self.verifying:
-            self._expect(found, disp, args, image.reader.image_id)
+            self._expect(found, disp, args, image.reader)
             return None
         seconds = time.perf_counter() - started
         self._note_served(disp, args, image.reader.image_id, seconds * 1000, image.jit_seconds(disp, args))
@@ -449,10 +450,10 @@ class Resolver:
             self.misses.append(miss)
             _log.info("miss %s.%s%s: %s: %s", miss.module, miss.function, miss.signature, miss.reason, miss.detail)
 
-    def _expect(self, instance: CodeInstance, disp: Any, args: tuple[Any, ...], image_id: str) -> None:
+    def _expect(self, instance: CodeInstance, disp: Any, args: tuple[Any, ...], image: ImageReader) -> None:
         if not self.is_nested():
-            self.expected = instance
-            self._note_served(disp, args, image_id, 0.0)
+            self.expected, self.expected_of = instance, image
+            self._note_served(disp, args, image.image_id, 0.0)
 
     def _note_served(
         self, disp: Any, args: tuple[Any, ...], image_id: str, milliseconds: float, jit_seconds: float | None = None
