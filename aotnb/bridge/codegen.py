@@ -13,7 +13,7 @@ import llvmlite.binding as ll
 from numba.core.codegen import AOTCodeLibrary, AOTCPUCodegen, initialize_llvm
 from numba.core.compiler_lock import global_compiler_lock
 
-from aotnb.bridge.irtext import module_texts
+from aotnb.bridge.irtext import looping_functions, module_texts
 from aotnb.errors import BuildError
 
 TABLE = "aotnb_table"
@@ -129,12 +129,17 @@ def compile_unit(
         module.link_in(ll.parse_bitcode(other.bitcode))
         for name in other.exported:
             module.get_function(name).linkage = "available_externally"
+    looping = set().union(*map(looping_functions, unit.own))
     for name in own:
         function = module.get_function(name)
         for attribute in {"": (), "optsize": ("optsize",), "minsize": ("minsize", "optsize")}[unit.size]:
             function.add_function_attribute(attribute)
         if name in unit.exported:
             function.linkage, function.visibility = "external", "hidden"
+        elif name in looping:
+            # as where Numba links one library into another: it is not inlined just because it has no other caller,
+            # since inside of that a loop may lose what lets it be vectorised
+            function.linkage, function.visibility = "linkonce_odr", "hidden"
         else:
             function.linkage = "internal"
     library._optimize_final_module()

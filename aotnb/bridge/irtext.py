@@ -34,6 +34,7 @@ DATA_PREFIX = "aotnb.data."
 _FUNCTION = re.compile(r'(?:declare|define) [^@]*@("[^"]*"|[\w.$-]+)\(')
 _CONSTANT = re.compile(r'@("[^"]*"|[\w.$-]+) = (?!external |extern_weak )')
 LABEL = re.compile(r'^("[^"]*"|[\w.$-]+):', re.MULTILINE)  # of a block
+_SUCCESSOR = re.compile(r'label %("[^"]*"|[\w.$-]+)')
 _TYPE = re.compile(r"(%[^ ]+) = type ")
 _LABEL = 100  # characters of a name that are for people; the digest behind them tells names apart
 _ADDRESS = re.compile(r"_*-?0x[0-9a-f]+")
@@ -68,6 +69,44 @@ def defined_functions(text: str) -> list[str]:
 
 def _defined(lines: list[str]) -> list[str]:
     return [match[1].strip('"') for line in lines if line.startswith("define ") and (match := _FUNCTION.match(line))]
+
+
+def looping_functions(text: str) -> set[str]:
+    """Return the functions of a module that have a loop."""
+    found = set()
+    function, current = "", ""
+    graph: dict[str, list[str]] = {}
+    for line in text.split("\n"):
+        if line.startswith("  "):
+            if "label %" in line:
+                graph.setdefault(current, []).extend(_SUCCESSOR.findall(line))
+        elif line.startswith("define ") and (match := _FUNCTION.match(line)):
+            function, graph, current = match[1].strip('"'), {}, ""
+        elif line == "}":
+            if _has_circle(graph):
+                found.add(function)
+        elif (label := LABEL.match(line)) is not None:
+            current = label[1]
+    return found
+
+
+def _has_circle(graph: dict[str, list[str]]) -> bool:
+    """Return whether a control-flow graph has a circle: some block is left when all without predecessors are taken away."""
+    waiting: dict[str, int] = {}
+    for block, successors in graph.items():
+        waiting.setdefault(block, 0)
+        for successor in successors:
+            waiting[successor] = waiting.get(successor, 0) + 1
+    free = [block for block, count in waiting.items() if count == 0]
+    taken = 0
+    while free:
+        block = free.pop()
+        taken += 1
+        for successor in graph.get(block, ()):
+            waiting[successor] -= 1
+            if waiting[successor] == 0:
+                free.append(successor)
+    return taken < len(waiting)
 
 
 class _Memo(dict[str, str]):

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from aotnb.bridge.codegen import declarations
-from aotnb.bridge.irtext import LABEL
+from aotnb.bridge.irtext import looping_functions
 from aotnb.building.shards import UnitJob
 from aotnb.building.units import entry_symbols, plan_units
 from aotnb.core.targets import Target
@@ -19,7 +19,6 @@ from aotnb.image.model import Library, Manifest, library_of
 
 _VECTOR = re.compile(r"<\d+ x ")
 _MATH = re.compile(r"\b(?:fast|reassoc|contract|afn|arcp) |@llvm\.fma|@llvm\.fmuladd")
-_SUCCESSOR = re.compile(r'label %("[^"]*"|[\w.$-]+)')
 
 STUB = ".reloc"  # ends the name under which shared wrappers call what is cloned
 
@@ -117,39 +116,7 @@ def _suffix(target: int) -> str:
 
 def traits_of(text: str) -> Traits:
     """Return the traits of the text of a library."""
-    loop = False
-    graph: dict[str, list[str]] = {}
-    current = ""
-    for line in text.split("\n"):
-        if line.startswith("define "):
-            graph, current = {}, ""
-        elif line.startswith("  "):
-            if "label %" in line:
-                graph.setdefault(current, []).extend(_SUCCESSOR.findall(line))
-        elif line == "}":
-            loop = loop or _has_circle(graph)
-        elif (label := LABEL.match(line)) is not None:
-            current = label[1]
-    return Traits(loop, bool(_VECTOR.search(text)), bool(_MATH.search(text)))
-
-
-def _has_circle(graph: dict[str, list[str]]) -> bool:
-    """Return whether a control-flow graph has a circle: some block is left when all without predecessors are taken away."""
-    waiting: dict[str, int] = {}
-    for block, successors in graph.items():
-        waiting.setdefault(block, 0)
-        for successor in successors:
-            waiting[successor] = waiting.get(successor, 0) + 1
-    free = [block for block, count in waiting.items() if count == 0]
-    taken = 0
-    while free:
-        block = free.pop()
-        taken += 1
-        for successor in graph.get(block, ()):
-            waiting[successor] -= 1
-            if waiting[successor] == 0:
-                free.append(successor)
-    return taken < len(waiting)
+    return Traits(bool(looping_functions(text)), bool(_VECTOR.search(text)), bool(_MATH.search(text)))
 
 
 def wrapper_libraries(manifest: Manifest) -> set[str]:

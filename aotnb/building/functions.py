@@ -26,12 +26,17 @@ def function_weights(texts: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def function_rows(texts: Iterable[str], names: Mapping[str, str], data: bytes) -> list[tuple[str, int, int]]:
+def function_rows(texts: Iterable[str], names: Mapping[str, str], suffix: str, data: bytes) -> list[tuple[str, int, int]]:
     """Return (symbol, weight, bytes) of the functions of a unit, by symbol.
 
-    *data* is its object, *names* gives the names that functions have there where these are not those of the *texts*. What the
-    object holds beyond the texts (helpers, copies of inlined functions' callees) has no weight.
+    *data* is its object, *names* gives the names that functions have there where these are not those of the *texts*; those of
+    some others end with *suffix*. What the object holds beyond the texts (helpers, copies of inlined functions' callees) has no
+    weight.
     """
     sizes = {symbol.name: symbol.size for symbol in symbols(data) if symbol.defined and symbol.is_function}
-    rows = [(name, weight, sizes.pop(names.get(name, name), 0)) for name, weight in function_weights(texts).items()]
+    weights = function_weights(texts)
+    rows = []
+    for name, weight in weights.items():
+        there = next((found for found in (names.get(name, name), name + suffix) if found in sizes), "")
+        rows.append((name, weight, sizes.pop(there, 0)))
     return sorted([*rows, *((name, 0, size) for name, size in sizes.items())])

@@ -175,7 +175,8 @@ def dump(
     needed = {number for unit in job.units for number in unit.available}
     inlined = frozenset(place for place, number in enumerate(linking) if number in needed)
     functions = [
-        (unit.target, function_rows(unit.texts, unit.names, item.data)) for unit, item in zip(units, objects, strict=True)
+        (unit.target, function_rows(unit.texts, unit.names, unit.suffix, item.data))
+        for unit, item in zip(units, objects, strict=True)
     ]
     parts["units"] = pack_units([keys[number] for number in linking], objects, functions, inlined, linked=bool(linked.native))
     write_archives(path, emit, units, objects)

@@ -1,0 +1,105 @@
+"""What the code of a unit looks like: calls of helpers, what is inlined, where loops begin."""
+
+from __future__ import annotations
+
+import llvmlite.binding as ll
+import pytest
+
+from aotnb.bridge.codegen import ImageCodegen, UnitSource, aligned_loops, assembly_of, compile_unit
+from aotnb.core.elf import symbols
+
+HELPERS = """
+declare double @hypot(double, double)
+declare void @NRT_incref(ptr)
+define i64 @"lib.f0"(ptr %p, double %x) {
+v0:
+  call void @NRT_incref(ptr %p)
+  %y = call double @hypot(double %x, double %x)
+  %z = fptosi double %y to i64
+  ret i64 %z
+}
+"""
+RUNTIME = """
+declare void @count(ptr)
+define void @NRT_incref(ptr %p) noinline {
+v0:
+  call void @count(ptr %p)
+  ret void
+}
+"""
+LOOP = """
+define i64 @"lib.f0"(ptr %p, i64 %n) {
+v0:
+  %sum = call i64 @"lib.f1"(ptr %p, i64 %n)
+  ret i64 %sum
+}
+define i64 @"lib.f1"(ptr %p, i64 %n) {
+v0:
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %v0 ], [ %next, %loop ]
+  %s = phi i64 [ 0, %v0 ], [ %t, %loop ]
+BODY
+  %next = add i64 %i, 1
+  %more = icmp slt i64 %next, %n
+  br i1 %more, label %loop, label %out
+out:
+  ret i64 %t
+}
+"""
+STEP = """  %pN = getelementptr i64, ptr %p, i64 %sM
+  %xN = load volatile i64, ptr %pN
+  %sN = add i64 %sM, %xN"""
+
+
+def unit(text: str, *helpers: str) -> UnitSource:
+    return UnitSource([text], [], frozenset(["lib.f0"]), helpers=frozenset(helpers))
+
+
+def long_loop() -> str:
+    """Return a function with a loop that is too long to be inlined anywhere but into an only caller."""
+    steps = [STEP.replace("N", str(n)).replace("M", str(n - 1)) for n in range(1, 100)]
+    return (
+        LOOP.replace("BODY", "\n".join(steps))
+        .replace("%s0", "%s")
+        .replace("[ %t,", "[ %s99,")
+        .replace("ret i64 %t", "ret i64 %s99")
+    )
+
+
+def test_helpers_are_called_by_the_address_in_their_slot() -> None:
+    item = compile_unit(unit(HELPERS, "hypot", "count"), RUNTIME, "x86-64", "")
+    found = {symbol.name: symbol for symbol in symbols(item.data)}
+    assert {"aotnb.slot.hypot", "aotnb.slot.count"} <= found.keys()
+    assert not {"hypot", "count"} & found.keys()
+    assert not found["aotnb.slot.hypot"].defined
+    # others inline from the IR before that, in which LLVM knows the function by its name
+    assert "@hypot(" in str(ll.parse_bitcode(item.bitcode))
+    plain = compile_unit(unit(HELPERS), RUNTIME, "x86-64", "")
+    assert {"hypot", "count"} <= {symbol.name for symbol in symbols(plain.data)}
+
+
+def test_no_other_library_can_take_the_place_of_the_runtime() -> None:
+    item = compile_unit(unit(HELPERS), RUNTIME, "x86-64", "")
+    assert "define linkonce_odr hidden void @NRT_incref(" in str(ll.parse_bitcode(item.bitcode))
+
+
+def test_a_loop_is_not_inlined_for_having_one_caller() -> None:
+    defined = [symbol.name for symbol in symbols(compile_unit(unit(long_loop()), "", "x86-64", "").data) if symbol.is_function]
+    assert sorted(defined) == ["lib.f0", "lib.f1"]
+    straight = long_loop().replace("br i1 %more, label %loop, label %out", "br label %out")
+    straight = straight.replace(", [ %next, %loop ]", "").replace(", [ %s99, %loop ]", "")
+    defined = [symbol.name for symbol in symbols(compile_unit(unit(straight), "", "x86-64", "").data) if symbol.is_function]
+    assert defined == ["lib.f0"]
+
+
+def test_loops_begin_at_multiples_of_32_bytes_in_images_alone() -> None:
+    if not ll.get_process_triple().startswith("x86_64"):
+        pytest.skip("a setting for x86-64")
+    bitcode = compile_unit(unit(long_loop()), "", "x86-64", "").bitcode
+    with aligned_loops():
+        within = assembly_of(bitcode, "x86-64", "")
+    assert b".p2align\t5" in within
+    assert b".p2align\t5" not in assembly_of(bitcode, "x86-64", "")
+    generator = ImageCodegen("x86-64", "")
+    assert ".p2align\t5" not in generator._tm.emit_assembly(ll.parse_bitcode(bitcode))
