@@ -35,6 +35,7 @@ from numba.experimental.jitclass import boxing
 from numba.np.ufunc import ufuncbuilder
 from numba.stencils.stencil import StencilFunc
 
+from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.served import ServedDescriptor
 from aotnb.bridge.stencils import python_call, reads_of
 
@@ -58,6 +59,7 @@ class Observer(Protocol):
     def lifted_compile(self, disp: Any, compile_: Callable[[], Any]) -> Any: ...
     def module_attribute(self, module: Any, attr: str) -> None: ...
     def resolved(self, key: Any) -> None: ...
+    def claimed(self, name: str, module: str) -> None: ...
     def template_entered(self, template: Any) -> None: ...
     def template_left(self, template: Any) -> None: ...
     def template_used(self, template: Any) -> None: ...
@@ -302,6 +304,9 @@ def _resolve_function_type(original: Any) -> Any:
     def resolve_function_type(self: Any, func: Any, args: Any, kws: Any) -> Any:
         if _observer is not None:
             _observer.resolved(func)
+            module = numba_facts.claimant(self, func, args, kws)
+            if module is not None:
+                _observer.claimed(numba_facts.key_name(func), module)
         return original(self, func, args, kws)
 
     return resolve_function_type

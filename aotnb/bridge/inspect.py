@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import functools
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -186,6 +188,7 @@ def external_template(template: Any) -> bool:
 _scanned = [0, 0, 0, 0, 0]
 _external: dict[str, list[Any]] = {}
 _custom: dict[str, str] = {}
+_typings: dict[str, list[Any]] = {}
 
 
 def external_overloads() -> dict[str, list[Any]]:
@@ -202,11 +205,40 @@ def overload_set_digest(name: str) -> str | None:
 
     An overload that was defined anew stands twice in the registry, with one function, and counts once.
     """
-    templates = external_overloads().get(name)
-    if not templates:
+    templates, typings = external_overloads().get(name, []), _typings.get(name, [])
+    if not templates and not typings:
         return None
     once = {id(template._overload_func): template for template in reversed(templates)}
-    return digest([overload_digest(template) for template in templates if once[id(template._overload_func)] is template])
+    overloads = [overload_digest(template) for template in templates if once[id(template._overload_func)] is template]
+    return digest([*overloads, *map(_typing_digest, typings)])
+
+
+@functools.cache
+def _typing_digest(template: Any) -> str:
+    """Return the digest of a typing class from outside Numba: its functions, in depth."""
+    functions = {n: value for cls in template.__mro__[:2] for n, value in vars(cls).items() if isinstance(value, FunctionType)}
+    definition = {name: function_digest(value) for name, value in functions.items()}
+    return digest([_template_module(template), template.__qualname__, definition])
+
+
+def external_typings() -> dict[str, list[Any]]:
+    """Return the typing classes from outside Numba, other than overloads, of functions and operators, by name.
+
+    awkward, for one, types arithmetic on its arrays so. They are asked about every call, and matter to those that they claim.
+    """
+    _scan_registries()
+    return _typings
+
+
+def claimant(context: Any, func: Any, args: Any, kws: Any) -> str | None:
+    """Return the module from outside Numba whose typing class claims this call; None if none does."""
+    if not external_typings():
+        return None
+    for template in _typings.get(key_name(func), ()):
+        with contextlib.suppress(Exception):  # for the compiler, too, a typing that raises does not fit
+            if template(context).apply(args, kws) is not None:
+                return _template_module(template)
+    return None
 
 
 def overload_digest(template: Any) -> str:
@@ -240,8 +272,8 @@ def _scan_registries() -> None:
                 if _is_found_by_name(template.key):  # nobody asks those of an earlier function of this name any more
                     known[:] = [other for other in known if other.key is template.key]
                 known.append(template)
-        elif not is_fixed_module(module := _template_module(template)):
-            _custom[key_name(template.key)] = module
+        elif not is_fixed_module(_template_module(template)):
+            _typings.setdefault(key_name(template.key), []).append(template)
     for template in attributes[_scanned[1] :]:
         owner = template.key if isinstance(template.key, type) else type(template.key)
         if _OverloadAttributeTemplate not in template.__mro__:
@@ -277,11 +309,16 @@ def _is_own_type(typ: Any) -> bool:
 
 
 def _template_module(template: Any) -> str:
-    """Return the module of a typing template; one made by ``@type_callable`` has that of the decorated function."""
-    for cell in getattr(getattr(template, "generic", None), "__closure__", None) or ():
+    """Return the module of a typing template; one made by ``@type_callable`` has that of the decorated function.
+
+    ``infer_global`` derives a class of its own, in Numba, from the one that it is given.
+    """
+    generic = getattr(template, "generic", None)
+    for cell in getattr(generic, "__closure__", None) or ():
         if isinstance(_content(cell), FunctionType):
             return module_of(_content(cell)) or "numba"
-    return str(template.__module__)
+    modules = [str(cls.__module__) for cls in template.__mro__[:2]]
+    return next((module for module in modules if not is_fixed_module(module)), modules[0])
 
 
 def key_name(key: Any) -> str:

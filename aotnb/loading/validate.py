@@ -86,6 +86,7 @@ class Validator:
         self._seen: dict[tuple[int, int], int] = {}  # place among the visits, -1 for code that was frozen earlier
         self._external = numba_facts.external_overloads()
         self._custom = numba_facts.custom_implementations()
+        self._typings = numba_facts.external_typings()
         self._set_digests: dict[str, str] = {}
         for arg in args:
             for _, disp in numba_facts.dispatchers_in_type(arg):
@@ -250,7 +251,7 @@ class Validator:
 
     def _overload_sets(self, instance: CodeInstance) -> None:
         """Compare, for what this instance resolved, the overloads from outside Numba: added ones count as well."""
-        if not self._external and not self._custom:
+        if not self._external and not self._custom and not self._typings:
             return
         names = self.image.index["names"]
         recorded = {edge.name: edge.digest for edge in instance.edges if edge.kind == "overload_set"}
@@ -258,11 +259,12 @@ class Validator:
             name = names[number]
             if name in self._custom:  # code that used such a thing was not saved: it is new
                 raise _Refused("overload_changed", f"{name}, used by {instance.qualname}, is implemented by {self._custom[name]}")
-            if (name in self._external or name in recorded) and self._set_digest(name) != recorded.get(name):
+            known = name in self._external or name in self._typings
+            if (known or name in recorded) and self._set_digest(name) != recorded.get(name):
                 raise _Refused("overload_changed", f"the overloads of {name}, used by {instance.qualname}, have changed")
 
     def _set_digest(self, name: str) -> str | None:
-        if name not in self._external:
+        if name not in self._external and name not in self._typings:
             return None
         found = self._set_digests.get(name)
         if found is None:

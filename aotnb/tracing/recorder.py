@@ -482,6 +482,11 @@ class Recorder:
             except TypeError:  # unhashable
                 self._frames[-1].resolved.add(numba_facts.key_name(key))
 
+    def claimed(self, name: str, module: str) -> None:
+        """Note that a call is typed by code from outside Numba, which may do anything."""
+        if self._frames:
+            self._frames[-1].problem("not_relocatable", refusal("extension_code", name=name, module=module))
+
     def template_entered(self, template: Any) -> None:
         """An ``@overload`` function is being asked for an implementation."""
         self._templates.append((template, len(self._frames)))
@@ -516,12 +521,13 @@ class Recorder:
     def _note_overload_sets(self, frame: Instance) -> None:
         """Digest the overloads from outside Numba of everything that was resolved, as they are now."""
         external, custom = numba_facts.external_overloads(), numba_facts.custom_implementations()
-        if not external and not custom:
+        typings = numba_facts.external_typings()
+        if not external and not custom and not typings:
             return
         names = {numba_facts.key_name(key) for key in frame.resolved}
         for name in names & custom.keys():
             frame.problem("not_relocatable", refusal("extension_code", name=name, module=custom[name]))
-        for name in names & external.keys():
+        for name in names & (external.keys() | typings.keys()):
             try:
                 frame.overload_sets[name] = numba_facts.overload_set_digest(name) or ""
             except NotRelocatable as error:

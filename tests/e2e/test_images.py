@@ -315,6 +315,38 @@ def test_a_function_of_a_library_for_a_type_of_the_script(run: Run, tmp_path: Pa
     assert run("aotnb.load(IMAGE)\n" + use + "report(answers=answers, jit=compiled())\n") == {"answers": [25.0, 100.0], "jit": []}
 
 
+EXTENSION = """
+import operator
+from numba.core import types
+from numba.core.typing.templates import AbstractTemplate, infer, signature
+
+class Money(types.Type):
+    def __init__(self):
+        super().__init__(name="Money")
+
+@infer
+class Arithmetic(AbstractTemplate):
+    key = operator.mul
+
+    def generic(self, args, kws):
+        if any(isinstance(arg, Money) for arg in args):
+            return signature(Money(), *args)
+"""
+
+
+def test_an_installed_extension_types_arithmetic_of_its_own(run: Run, tmp_path: Path) -> None:
+    """As awkward and vector do: code that is not about their types is saved and served, while they decide the same."""
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    (site / "extension.py").write_text(EXTENSION)
+    use = "import sys\nsys.path.insert(0, 'site-packages')\nimport extension, lib\nanswers = [lib.f(2)]\n"
+    saved = run("aotnb.activate()\n" + use + "report(answers=answers, dropped=len(aotnb.save(IMAGE).dropped))\n")
+    assert saved == {"answers": [7], "dropped": 0}
+    assert run("aotnb.load(IMAGE)\n" + use + "report(answers=answers, jit=compiled())\n") == {"answers": [7], "jit": []}
+    (site / "extension.py").write_text(EXTENSION.replace("any(", "all("))
+    assert run("aotnb.load(IMAGE)\n" + use + "report(answers=answers, jit=compiled())\n")["jit"] == ["f", "helper"]
+
+
 # ---- adding to an image ---------------------------------------------------------------------------------------------
 
 
