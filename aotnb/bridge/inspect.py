@@ -203,13 +203,13 @@ def external_overloads() -> dict[str, list[Any]]:
 def overload_set_digest(name: str) -> str | None:
     """Return the digest of all overloads of *name* from outside Numba, in their order; None if there are none.
 
-    An overload that was defined anew stands twice in the registry, with one function, and counts once.
+    An overload that was defined anew with equal content and options stands twice in the registry, and counts once: the
+    first that fits is taken.
     """
     templates, typings = external_overloads().get(name, []), _typings.get(name, [])
     if not templates and not typings:
         return None
-    once = {id(template._overload_func): template for template in reversed(templates)}
-    overloads = [overload_digest(template) for template in templates if once[id(template._overload_func)] is template]
+    overloads = dict.fromkeys(map(overload_digest, templates))
     return digest([*overloads, *map(_typing_digest, typings)])
 
 
