@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +14,7 @@ import llvmlite.binding as ll
 from numba.core.codegen import AOTCodeLibrary, AOTCPUCodegen, initialize_llvm
 from numba.core.compiler_lock import global_compiler_lock
 
-from aotnb.bridge.irtext import looping_functions, module_texts
+from aotnb.bridge.irtext import defined_functions, looping_functions, module_texts
 from aotnb.errors import BuildError
 
 TABLE = "aotnb_table"
@@ -106,6 +107,12 @@ def runtime_text() -> str:
 
     module, _ = nrtdynmod.create_nrt_module(cpu_target.target_context)
     return str(parse_module(str(module)))
+
+
+@functools.cache
+def runtime_functions() -> frozenset[str]:
+    """Return the names of Numba's runtime helpers, which every unit brings for itself."""
+    return frozenset(defined_functions(runtime_text()))
 
 
 @global_compiler_lock

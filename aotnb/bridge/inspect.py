@@ -444,7 +444,7 @@ def modules_of_value(value: Any) -> set[str]:
 
 def is_compiler_module(name: str | None) -> bool:
     """Return whether a module is part of the compiler, which the environment key fixes as a whole."""
-    return (name or "").partition(".")[0] in ("numba", "llvmlite")
+    return (name or "").partition(".")[0] in ("numba", "llvmlite") and is_fixed_module(name)
 
 
 def is_intrinsic(value: Any) -> bool:

@@ -44,4 +44,12 @@ def library_facts(library: Any) -> LibraryFacts:
         else:
             facts.texts.append(text)
             facts.unresolved += _UNRESOLVED.findall(text)
+    if _calls_wrappers(facts):
+        facts.texts, facts.wrappers = facts.texts + facts.wrappers, []
     return facts
+
+
+def _calls_wrappers(facts: LibraryFacts) -> bool:
+    """Return whether the code needs its own wrappers: a generator in object mode makes the object whose steps Python asks for."""
+    names = [name for text in facts.wrappers for name in defined_functions(text)]
+    return any(f"@{name}" in text or f'@"{name}"' in text for text in facts.texts for name in names)

@@ -55,9 +55,10 @@ def function_tree(func: FunctionType) -> Tree:
 
 def _options_tree(dispatcher: Any) -> Tree:
     from aotnb.bridge.typecodec import encode_type
+    from aotnb.bridge.values import is_fixed_module
 
     pipeline = getattr(getattr(dispatcher, "_compiler", None), "pipeline_class", Compiler)
-    if not pipeline.__module__.startswith("numba."):
+    if not is_fixed_module(pipeline.__module__):
         raise NotRelocatable(refusal("pipeline", name=f"{pipeline.__module__}.{pipeline.__qualname__}"))
     return {
         "options": [[name, option_tree(value)] for name, value in sorted(dispatcher.targetoptions.items())],

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import CodeType, FunctionType
 from typing import Any
 
 import llvmlite.ir as llvm_ir
 import numba
 from numba.core import serialize
 
-from aotnb.bridge.values import decode_value, is_fixed_module, value_tree
+from aotnb.bridge.typecodec import TypeDecoder
+from aotnb.bridge.values import can_rebuild, decode_value, is_fixed_module, live_ids, value_tree
 from aotnb.core.digest import line_at, line_index
 from aotnb.errors import NotRelocatable
 
@@ -21,9 +23,61 @@ Tree = Any
 _LABEL = b"bound by aotnb to a live object"
 
 
-def environment_consts(cres: Any) -> list[Tree]:
-    """Encode the Python objects that the code of a compile result reads from its environment, in order."""
-    return [value_tree(value) for value in cres.environment.consts or ()]
+def environment_consts(cres: Any, func: FunctionType) -> list[Tree]:
+    """Encode the Python objects that the code of *func* reads from its environment, in order."""
+    return [_const_root(value, func) for value in cres.environment.consts or ()]
+
+
+def _const_root(value: Any, func: FunctionType) -> Tree:
+    """Encode a constant by its content, or else by the place in *func* where a later process finds its own."""
+    place = _place_in(func, value)
+    if place is None:
+        return value_tree(value)
+    try:
+        tree = value_tree(value)
+        return tree if can_rebuild(tree) else place
+    except NotRelocatable:
+        return place
+
+
+def _place_in(func: FunctionType, value: Any) -> Tree | None:
+    """Return where *func* holds *value* itself: in a closure cell, or among its constants as the code of an inner function."""
+    for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=True):
+        try:
+            if cell.cell_contents is value:
+                return ["cell", name]
+        except ValueError:  # the cell is still empty
+            continue
+    return next(
+        (["code", n] for n, const in enumerate(func.__code__.co_consts) if const is value and isinstance(const, CodeType)), None
+    )
+
+
+def bind_consts(trees: Iterable[Tree], func: Any, scope: Callable[[], Mapping[str, Any]]) -> tuple[list[Any], tuple[int, ...]]:
+    """Return the constants that :func:`environment_consts` encoded, and the ids of the live objects that they are bound to.
+
+    *scope* returns the live types that no type can be made in place of.
+    """
+    consts: list[Any] = []
+    ids: list[int] = []
+    for tree in trees:
+        consts.append(_bound_const(tree, func, scope))
+        ids += [id(consts[-1])] if tree[0] in ("cell", "code") else live_ids(consts[-1])
+    return consts, tuple(ids)
+
+
+def _bound_const(tree: Tree, func: Any, scope: Callable[[], Mapping[str, Any]]) -> Any:
+    if tree[0] not in ("cell", "code"):
+        return _decode(tree, scope)
+    if func is None:
+        raise NotRelocatable("an object of a closure that no name leads to")
+    if tree[0] == "code":
+        return func.__code__.co_consts[tree[1]]
+    return func.__closure__[func.__code__.co_freevars.index(tree[1])].cell_contents
+
+
+def _decode(tree: Tree, scope: Callable[[], Mapping[str, Any]]) -> Any:
+    return TypeDecoder(scope()).decode(tree[1]) if tree[0] == "type" else decode_value(tree)
 
 
 def object_root(obj: Any, owners: Iterable[Any]) -> tuple[Any, Tree]:
@@ -61,7 +115,7 @@ def _location(location: Any, owners: list[Any]) -> tuple[Any, Tree]:
     name, filename, line = location
     for owner in owners:
         code = getattr(owner.func, "__code__", None)
-        if code is not None and code.co_filename == filename and owner.template is None and owner.dispatcher is not None:
+        if code is not None and code.co_filename == filename and owner.kind != "overload" and owner.dispatcher is not None:
             return owner, ["own", name, line_index(code, line)]
     root = os.path.dirname(numba.__file__)
     if filename.startswith(root):
@@ -72,14 +126,16 @@ def _location(location: Any, owners: list[Any]) -> tuple[Any, Tree]:
     return owners[0], ["file", name, os.path.basename(filename), line]
 
 
-def bind_object(tree: Tree, func: Any) -> tuple[Any, bytes]:
+def bind_object(tree: Tree, func: Any, scope: Callable[[], Mapping[str, Any]]) -> tuple[Any, bytes]:
     """Return the live object of a root and its pickle; *func* is the function that the code belongs to, if there is one.
+
+    *scope* returns the live types that no type can be made in place of.
 
     Numba's unpickling finds the live object by the address of the pickle, so the pickle itself is made only where code
     completes an exception at run time.
     """
     if tree[0] == "value":
-        return decode_value(tree[1]), _LABEL
+        return _decode(tree[1], scope), _LABEL
     _, exc, args, place = tree
     arguments = None if args is None else tuple(_bind_argument(arg) for arg in args)
     obj = (None if exc is None else decode_value(exc), arguments, _bind_location(place, func))

@@ -257,12 +257,19 @@ def _module(value: ModuleType) -> Tree:
 
 
 def is_fixed_module(name: str | None) -> bool:
-    """Return whether the environment key fixes this module: Python's own library, Numba, llvmlite and NumPy."""
+    """Return whether the environment key fixes this module: Python's own library, Numba, llvmlite and NumPy.
+
+    Numba's tests use the compiler as anybody's code does, and are no part of it.
+    """
     top = (name or "").partition(".")[0]
-    return top in _FIXED or top in sys.stdlib_module_names
+    return (top in _FIXED and not _is_test(name)) or top in sys.stdlib_module_names
 
 
 _FIXED = frozenset({"numba", "llvmlite", "numpy"})
+
+
+def _is_test(name: str | None) -> bool:
+    return name is not None and name.startswith("numba.tests.")
 
 
 def module_of(func: FunctionType) -> str | None:
@@ -435,6 +442,13 @@ def decode_value(tree: Tree) -> Any:
     except KeyError:
         raise NotRelocatable(f"a root of kind {tree[0]} cannot be rebuilt") from None
     return decoder(*tree[1:])
+
+
+def can_rebuild(tree: Tree) -> bool:
+    """Return whether :func:`decode_value` makes the object of *tree* from the tree alone."""
+    if tree[0] in ("tuple", "namedtuple"):
+        return all(map(can_rebuild, tree[-1]))
+    return tree[0] in _DECODERS
 
 
 def decode_dtype(tree: Tree) -> np.dtype[Any]:

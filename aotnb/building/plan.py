@@ -10,12 +10,14 @@ from typing import Any
 
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.boxes import box_type
+from aotnb.bridge.codegen import runtime_functions
 from aotnb.bridge.environment import process_tree
 from aotnb.bridge.generators import generator_names, returns_generator
 from aotnb.bridge.irtext import CanonicalLibrary, RawLibrary, canonicalize, unordered
 from aotnb.bridge.libraries import LibraryFacts, library_facts, linked_libraries
 from aotnb.bridge.methods import method_tree
 from aotnb.bridge.roots import environment_consts, object_root
+from aotnb.bridge.symbols import is_helper, is_provided
 from aotnb.bridge.typecodec import encode_type, encode_types
 from aotnb.bridge.values import by_address, c_address, is_fixed_module
 from aotnb.building.edges import edges_of, stable_text
@@ -26,7 +28,7 @@ from aotnb.core.left_out import refusal
 from aotnb.core.records import Dropped, Unexplained
 from aotnb.core.text import symbol_text
 from aotnb.errors import NotRelocatable
-from aotnb.image.model import CodeInstance, Library, Manifest
+from aotnb.image.model import CodeInstance, Library, Manifest, library_of
 from aotnb.image.reader import ImageReader
 from aotnb.tracing.instance import Instance, Read
 from aotnb.tracing.paths import dispatcher_path, is_unnamed, where_read
@@ -211,7 +213,7 @@ class Planner:
         flags = numba_facts.flags_digest(instance.flags)
         result = instance.result
         returned = None if result is None or not named else encode_type(result.signature.return_type)
-        consts = [] if result is None else environment_consts(result)
+        consts = [] if result is None else environment_consts(result, instance.func)
         group = None if result is None else self._groups.get(id(result.library))
         library = group.canonical if group is not None else None
         root = functools.partial(self.builder.root, table)
@@ -244,10 +246,12 @@ class Planner:
     def _symbols(self, instance: Instance, library: CanonicalLibrary) -> dict[str, str]:
         fndesc = instance.result.fndesc
         names = {"native": fndesc.llvm_func_name, "python": fndesc.llvm_cpython_wrapper_name, "c": fndesc.llvm_cfunc_wrapper_name}
-        names |= generator_names(instance.result.signature.return_type)
+        steps = generator_names(instance.result.signature.return_type)
         wrapper = self._groups[id(instance.result.library)].wrappers.get(id(instance.result.library))
         functions = library.functions | ({} if wrapper is None else wrapper.functions)
         found = {kind: functions[name] for kind, name in names.items() if name in functions}
+        # the steps of a generator may be those of another function, which hands it on
+        found |= {kind: self._known[name] for kind, name in steps.items() if name in self._known}
         for kind, (loop, name, _) in instance.wrappers.items():
             group = self._groups.get(id(loop))
             if group is None or group.canonical is None:
@@ -284,9 +288,22 @@ class Planner:
                     path is not None and path[0] == "free" and is_fixed_module(instance.module) and is_fixed_module(callee.module)
                 )
                 found.append((callee, None if inner else path))
-            elif not is_unnamed(instance):
+            elif not is_unnamed(instance) and not self._is_handed_on(instance, callee):
                 found.append((callee, self._path(instance, callee, disp)))
         return found
+
+    def _is_handed_on(self, instance: Instance, callee: Instance) -> bool:
+        """Return whether a function that *instance* names leads to *callee*, such as one that returns another one's generator."""
+        stack = [known for known, disp in self._dependencies(instance) if dispatcher_path(instance, disp) is not None]
+        seen = {id(instance)}
+        while stack:
+            current = stack.pop()
+            if current is callee:
+                return True
+            if id(current) not in seen and current.from_image is None:
+                seen.add(id(current))
+                stack.extend(known for known, _ in self._dependencies(current))
+        return False
 
     def _unreached(self, instance: Instance, seen: set[int]) -> Iterable[tuple[Instance, Any]]:
         """Yield the named functions, with their dispatchers, that an unnamed instance calls without having a name for them."""
@@ -382,7 +399,9 @@ class Planner:
             for facts in group.members:
                 if facts.wrappers and self._wants_python(facts.library):
                     raw = RawLibrary(f"{label}.wrapper", facts.wrappers, "wrappers")
-                    group.wrappers[id(facts.library)] = canonicalize(raw, self._known)
+                    wrapper = group.wrappers[id(facts.library)] = canonicalize(raw, self._known)
+                    self._known.update(wrapper.functions)  # who hands a generator on makes an object that Python asks
+            _check_provided([group.canonical, *group.wrappers.values()])
         except NotRelocatable as error:
             group.problem = error
 
@@ -404,7 +423,7 @@ class Planner:
             owner.module,
             stable_text(owner.qualname),
             "" if is_unnamed(owner) else [method_tree(owner.dispatcher)[2], encode_types(owner.args)],
-            environment_consts(owner.result),
+            environment_consts(owner.result, owner.func),
             sorted((read.kind, read.name, read.digest) for read in owner.reads.values() if read.kind == "free" or read.own),
         ]
 
@@ -415,7 +434,7 @@ class Planner:
             assert library is not None
             owners = [owner for facts in group.members if (owner := self._owner.get(id(facts.library))) is not None]
             parts = [(library, sorted({name for name in self._library_uses(group) if name != library.name}))]
-            parts += [(wrapper, [library.name]) for wrapper in group.wrappers.values()]
+            parts += [(w, sorted({library.name, *map(library_of, w.uses)})) for w in group.wrappers.values()]
             for part, uses in parts:
                 if part.name not in self.builder.libraries:
                     slots = {slot: self._slot(kind, key, owners) for slot, (kind, key) in sorted(part.slots.items())}
@@ -465,6 +484,14 @@ class Planner:
         raise NotRelocatable("a block in object mode was compiled for another function")
 
 
+def _check_provided(libraries: Iterable[CanonicalLibrary]) -> None:
+    """Refuse code that calls what nothing provides, before it costs the whole image."""
+    for library in libraries:
+        for name in sorted(library.externals - runtime_functions()):
+            if is_helper(name) and not is_provided(name):
+                raise NotRelocatable(f"the code calls {name}, which neither Numba nor this process provides; please report this")
+
+
 def question_key(kind: str, method: list[str], args: list[Any], explicit_return: Any, flags: str, config: str) -> str:
     """Return the digest that a question to a dispatcher and its stored answer share."""
     return digest([kind, method, args, explicit_return, flags, config])
@@ -477,7 +504,7 @@ def encoding_problem(instance: Instance) -> tuple[str, str] | None:
     try:
         method_tree(instance.dispatcher)
         encode_types((*instance.args, instance.result.signature.return_type))
-        environment_consts(instance.result)
+        environment_consts(instance.result, instance.func)
     except NotRelocatable as error:
         return error.reason, str(error)
     return None

@@ -18,10 +18,10 @@ from aotnb.bridge.environment import host_cpu, process_tree, switches_digest
 from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.methods import method_tree
 from aotnb.bridge.native import NativeTable, map_objects, map_shared, write_pointer
-from aotnb.bridge.roots import bind_object
+from aotnb.bridge.roots import bind_consts, bind_object
 from aotnb.bridge.symbols import PARALLEL, address_of, in_process, launch_threads
 from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
-from aotnb.bridge.values import c_address, decode_value, live_ids
+from aotnb.bridge.values import c_address, live_ids
 from aotnb.core.digest import canonical, digest
 from aotnb.core.left_out import refusal
 from aotnb.core.records import Dropped, LoadReport, Miss, Served
@@ -172,7 +172,7 @@ class LoadedImage:
             live, block = self._lifted(tree[1], instance, verdict)
             return live, lambda: install.fill_pickle_buffer(address, block, b"a block in object mode")
         if kind == "obj":
-            obj, data = bind_object(tree, func)
+            obj, data = bind_object(tree, func, verdict.scope)
             return live_ids(obj), lambda: install.fill_pickle_buffer(address, obj, data)
         value = _live_address(tree, instance, func, verdict)
         return value, lambda: write_pointer(address, value)
@@ -224,18 +224,20 @@ class LoadedImage:
         Each code instance has one environment of its own.
         """
         consts: list[Any] = []
+        ids: tuple[int, ...] = ()
         namespace: dict[str, Any] = {}
         has_own = False
         if owner >= 0:
             instance = self.reader.instance(owner)
-            consts = [decode_value(self.reader.root(instance, root)) for root in instance.consts]
             func = verdict.live.get(owner)
+            trees = [self.reader.root(instance, root) for root in instance.consts]
+            consts, ids = bind_consts(trees, func, verdict.scope)
             namespace = func.__globals__ if func is not None else numba_facts.module_namespace(instance.globals_module)
             # that of a module of Numba may be empty: the module is not imported before something is compiled
             has_own = func is not None and numba_facts.namespace_module(namespace) is None
         if name not in self.environments:
             self.environments[name] = install.make_environment(namespace, consts, name)
-        return (id(namespace) if has_own else None, live_ids(tuple(consts))), self.environments[name]
+        return (id(namespace) if has_own else None, ids), self.environments[name]
 
     def library_texts(self, libraries: list[str], verdict: Verdict) -> list[str]:
         """Return the raw IR that a caller of *libraries* links, after making its slots known to the in-process linker."""

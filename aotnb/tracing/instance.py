@@ -41,8 +41,8 @@ class Instance:
 
     index: int
     func: Any
-    dispatcher: Any  # None for functions that the compiler made for itself
-    kind: str
+    dispatcher: Any  # None for functions that the compiler made for itself, and where it gave up
+    kind: str  # such as "function", "ufunc", or "overload": the implementation that an overload made
     args: tuple[Any, ...]
     return_type: Any  # as asked for by an explicit signature, else None
     flags: Any
@@ -51,7 +51,6 @@ class Instance:
     passed: list[Any]  # dispatchers among the arguments: their types alone do not keep them alive
     depth: int
     parent: int | None
-    template: Any = None  # the @overload template whose implementation this is
     started: float = 0.0
     seconds: float = 0.0
     nested_seconds: float = 0.0

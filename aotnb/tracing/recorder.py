@@ -28,11 +28,16 @@ from aotnb.tracing.instance import ABSENT, Callee, Instance, Read
 class _Request:
     """A question to a dispatcher that has not led to a pipeline run yet."""
 
-    __slots__ = ("args", "dispatcher", "instance", "kind", "return_type", "template")
+    __slots__ = ("args", "dispatcher", "instance", "kind", "return_type")
 
-    def __init__(self, dispatcher: Any, kind: str, args: tuple[Any, ...], return_type: Any, template: Any) -> None:
-        self.dispatcher, self.kind, self.args, self.return_type, self.template = dispatcher, kind, args, return_type, template
+    def __init__(self, dispatcher: Any, kind: str, args: tuple[Any, ...], return_type: Any) -> None:
+        self.dispatcher, self.kind, self.args, self.return_type = dispatcher, kind, args, return_type
         self.instance: Instance | None = None
+
+    def gave_up(self) -> None:
+        """Let go of the dispatcher, which remembers the error and with it the frames and arguments of whoever asked."""
+        if self.instance is not None:
+            self.instance.dispatcher, self.instance.passed = None, []
 
 
 class Recorder:
@@ -58,7 +63,7 @@ class Recorder:
         self._frames: list[Instance] = []
         self._requests: list[_Request] = []
         self._templates: list[tuple[Any, int]] = []  # with the number of frames at entry
-        self._template_of: dict[int, tuple[Any, Any]] = {}  # dispatcher id -> (dispatcher, template)
+        self._of_overloads: weakref.WeakSet[Any] = weakref.WeakSet()  # dispatchers of implementations that overloads made
         self._by_library: dict[int, Instance] = {}
         self._pending: dict[tuple[int, tuple[Any, ...]], Callable[[], None]] = {}
         self._pending_of: dict[int, list[tuple[int, tuple[Any, ...]]]] = {}
@@ -104,20 +109,18 @@ class Recorder:
 
     def _answer(self, disp: Any, args: tuple[Any, ...], return_type: Any, compile_: Callable[[], Any]) -> Any:
         """Find code that is not in the dispatcher: compiled before, in an image, or by the compiler now."""
-        template = self._template_for(disp)
-        if self.find_again is not None and template is None:
+        of_overload = self._is_of_overload(disp)
+        if self.find_again is not None and not of_overload:
             known = self.find_again("function", disp, args, return_type, None)
             if known is not None:
                 self._reused(disp, args, known)
                 return known.entry_point
-        if self.answer is not None and template is None:
+        if self.answer is not None and not of_overload:
             served = self.answer("function", disp, args, return_type, None)
             if served is not None:
                 self._register_served(disp, args, served)
                 return served.entry_point
-        return self._compile(
-            _Request(disp, "overload" if template is not None else "function", args, return_type, template), compile_
-        )
+        return self._compile(_Request(disp, "overload" if of_overload else "function", args, return_type), compile_)
 
     def stencil_dispatch(self, stencil: Any, args: tuple[Any, ...], flags: Any, compile_: Callable[[], Any]) -> Any:
         """Answer a call of a stencil from Python, which Numba compiles anew each time."""
@@ -154,7 +157,7 @@ class Recorder:
             if served is not None:
                 self._register_served(disp, args, served)
                 return served
-        return self._compile(_Request(disp, "cfunc", args, return_type, None), compile_)
+        return self._compile(_Request(disp, "cfunc", args, return_type), compile_)
 
     def apart(self, make: Callable[[], Any]) -> Any:
         """Let *make* compile what is no part of the function at hand, as if Python had asked for it."""
@@ -184,7 +187,7 @@ class Recorder:
                     disp.overloads[served.signature] = served
                 self._register_served(disp, args, served)
                 return served
-        cres = self._compile(_Request(disp, "ufunc", args, return_type, None), compile_)
+        cres = self._compile(_Request(disp, "ufunc", args, return_type), compile_)
         instance = self._by_library.get(id(cres.library))
         if instance is not None:
             self._depend(instance, disp)
@@ -215,9 +218,12 @@ class Recorder:
                 request.instance.python_called = True
                 if self.after_compile is not None:
                     self.after_compile(request.instance)
+            else:
+                request.gave_up()
             raise
         except Exception:
             self.failed.add(request.dispatcher)
+            request.gave_up()
             raise
         finally:
             self._requests.pop()
@@ -291,16 +297,14 @@ class Recorder:
         if request is not None and (request.instance is not None or request.dispatcher.py_func is not func):
             request = None
         kind, disp = (request.kind, request.dispatcher) if request is not None else ("internal", None)
-        asked, template = (request.return_type, request.template) if request is not None else (state.return_type, None)
+        asked = request.return_type if request is not None else state.return_type
         args = tuple(state.args or ())
-        instance = self._open(func, None if kind == "lifted" else disp, kind, args, asked, state.flags.copy(), template)
+        instance = self._open(func, None if kind == "lifted" else disp, kind, args, asked, state.flags.copy())
         if request is not None:
             request.instance = instance
         return instance
 
-    def _open(
-        self, func: Any, disp: Any, kind: str, args: tuple[Any, ...], return_type: Any, flags: Any, template: Any = None
-    ) -> Instance:
+    def _open(self, func: Any, disp: Any, kind: str, args: tuple[Any, ...], return_type: Any, flags: Any) -> Instance:
         if self.before_compile is not None:  # what no dispatcher was asked for, too
             self.before_compile(kind, func, args)
         config, switches = switches_digest()
@@ -317,7 +321,6 @@ class Recorder:
             passed=numba_facts.passed_dispatchers(args),
             depth=len(self._frames),
             parent=self._frames[-1].index if self._frames else None,
-            template=template,
             started=time.perf_counter(),
         )
         self.instances.append(instance)
@@ -347,7 +350,7 @@ class Recorder:
             frame.problem("not_relocatable", refusal("lifted_loops", function=frame.qualname))
         elif result.objectmode:
             # code in object mode looks globals up while it runs, and freezes closure cells only
-            frame.reads = {key: read for key, read in frame.reads.items() if read.kind == "free"}
+            frame.reads = {key: read for key, read in frame.reads.items() if read.kind == "free" and not read.problem}
         for read in frame.reads.values():
             if read.problem:
                 frame.problem("not_relocatable", read.problem)
@@ -413,7 +416,7 @@ class Recorder:
         module = numba_facts.namespace_module(func.__globals__)
         for kind, name, found in reads:
             value = ABSENT if numba_facts.is_undefined(found) else found
-            if kind == "free" and (not own or frame.dispatcher is None or frame.template is not None):
+            if kind == "free" and (not own or frame.dispatcher is None or frame.kind == "overload"):
                 continue  # determined by the definition that made the closure, which is an edge of its own
             if kind == "global" and _lookup(func, name) is not value and _is_compiler_value(value):
                 continue  # put in by the compiler itself, such as the bool() around a condition
@@ -458,12 +461,15 @@ class Recorder:
         frame.reads[key] = Read(kind, name, module, own, value, content, summary(value))
 
     def lifted(self, func: Any, names: set[tuple[str, str]]) -> None:
-        """Forget the globals that only a block in object mode mentions: its code looks them up while it runs."""
-        self.pruned(func, {(kind, name) for kind, name in names if kind != "free"})
+        """Forget what only a block in object mode mentions: its code looks globals up while it runs, and is handed the very
+        objects in closure cells, of which those without an encoding mean nothing to the compiler.
+        """
+        reads = self._frames[-1].reads if self._frames else {}
+        self.pruned(func, {key for key in names if key[0] != "free" or ((read := reads.get((*key, None))) and read.problem)})
 
     def lifted_compile(self, disp: Any, compile_: Callable[[], Any]) -> Any:
         """A block in object mode is being compiled, as a function of its own without a name."""
-        return self._compile(_Request(disp, "lifted", (), None, None), compile_)
+        return self._compile(_Request(disp, "lifted", (), None), compile_)
 
     def pruned(self, func: Any, names: set[tuple[str, str]]) -> None:
         """Forget the reads of names that only a dead branch mentions: the compiler did not use them."""
@@ -508,15 +514,14 @@ class Recorder:
             return
         self._frames[-1].templates[id(type(template))] = (func.__module__, func.__qualname__, content, func.__name__)
 
-    def _template_for(self, disp: Any) -> Any:
-        known = self._template_of.get(id(disp))
-        if known is not None:
-            return known[1]
+    def _is_of_overload(self, disp: Any) -> bool:
+        if disp in self._of_overloads:
+            return True
         # a dispatcher first asked while an overload builds its implementation, from no Python name, is that implementation
         if self._templates and self._templates[-1][1] == len(self._frames) and not _reachable(disp):
-            self._template_of[id(disp)] = (disp, self._templates[-1][0])
-            return self._templates[-1][0]
-        return None
+            self._of_overloads.add(disp)
+            return True
+        return False
 
     def _note_overload_sets(self, frame: Instance) -> None:
         """Digest the overloads from outside Numba of everything that was resolved, as they are now."""

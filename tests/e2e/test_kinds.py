@@ -324,6 +324,49 @@ POINT = """
     print(f(p, 2.0), make(2).x, f(make(2), 1.0))
 """
 
+OBJECT_MODE.append(
+    kind(
+        "block_uses_what_is_in_closure_cells",
+        """
+            from numba import objmode
+            def factory(seen):
+                def plain(x):
+                    return x + 1
+                @njit
+                def f(x):
+                    with objmode(y="int64"):
+                        seen[x] = len(seen)
+                        y = plain(x) + len(seen)
+                    return y
+                return f
+            seen = {7: 0}
+            print(factory(seen)(3), seen)
+        """,
+        "x + 1",
+        "x + 2",
+    )
+)
+OBJECT_MODE.append(
+    Scenario(
+        "block_is_handed_its_own_objects",
+        main="""
+            from numba import objmode
+            def factory(seen):
+                @njit
+                def f(x):
+                    with objmode():
+                        seen.append(x)
+                return f
+            one, other = [], []
+            factory(one)(1)
+            factory(other)(2)
+            print(one, other)
+        """,
+        changes=False,
+        restored=False,  # code is mapped once, for the first list
+    )
+)
+
 JITCLASSES = [
     kind("jitclass_constructor", POINT, "self.x = 1.5", "self.x = 2.5", ("ctor", "f", "make")),
     kind("jitclass_property", POINT, "self.x * 2", "self.x * 3", ("accessor", "f")),
@@ -476,6 +519,42 @@ GENERATORS = [
         "s = 1",
         "s = 2",
         hit=["g"],
+    ),
+    kind(
+        "generator_in_object_mode",
+        """
+            from numba import jit
+            @jit(forceobj=True)
+            def f(n):
+                yield n * 2
+                yield str(n)
+            print(list(f(3)))
+        """,
+        "* 2",
+        "* 3",
+    ),
+    kind(
+        "generator_handed_on",
+        """
+            def factory(n):
+                @njit
+                def g():
+                    yield n
+                @njit
+                def h():
+                    return g()
+                @njit
+                def f():
+                    s = 0
+                    for x in h():
+                        s += x
+                    return s
+                return f, h
+            f, h = factory(7)
+            print(f(), list(h()))
+        """,
+        "s += x",
+        "s -= x",
     ),
 ]
 
@@ -693,13 +772,31 @@ OTHER_TYPES = """
     print(f(1))
 """
 
+# what the compiler gave up keeps nothing alive: neither the function nor, in the frames of the error, its arguments
+GIVEN_UP = """
+    import gc, weakref
+    from numba import errors
+    def attempt():
+        a = np.arange(3)
+        @njit
+        def f(x):
+            return x.nothing
+        try:
+            f(a)
+        except errors.TypingError:
+            return weakref.ref(a)
+    found = attempt()
+    gc.collect()
+    print(found() is None)
+"""
+
 BATCHES = [
     Batch("stencils", STENCILS),
     Batch("c_functions", C_FUNCTIONS),
     Batch("object_mode", OBJECT_MODE),
     Batch("jitclasses", JITCLASSES),
     Batch("alike", [*ALIKE, Scenario("recursion_with_other_types", main=OTHER_TYPES, changes=False)]),
-    Batch("generators", GENERATORS),
+    Batch("generators", [*GENERATORS, Scenario("given_up", main=GIVEN_UP, changes=False, restored=False)]),
     Batch("callbacks", CALLBACKS),
     Batch("structs", STRUCTS),
     Batch("left_out", LEFT_OUT_SO_FAR),

@@ -1,6 +1,7 @@
-"""Run a part of Numba's own tests in this process, and write each verdict down at once: ``child.py MODE IMAGE OUT TEST ...``.
+"""Run a part of Numba's own tests in this process, and write each verdict down at once: ``child.py MODE IMAGE OUT PATTERNS TEST ...``.
 
 MODE is "plain" (aotnb is not even imported), "record" (an image is written at the end) or "load" (the image answers).
+PATTERNS, separated by commas, choose tests by name; an empty text chooses all.
 OUT gets one JSON object a line: the verdict of each test as it ends, so that a crash shows where, and a summary at the end.
 """
 
@@ -72,7 +73,7 @@ class Verdicts(unittest.TestResult):
 
 def main() -> None:
     """Run the tests and write the summary."""
-    mode, image, out, *names = sys.argv[1:]
+    mode, image, out, patterns, *names = sys.argv[1:]
     warnings.simplefilter("ignore")
     sys.argv = [sys.argv[0]]
     session = None
@@ -96,16 +97,20 @@ def main() -> None:
             raise
 
     compiler.CompilerBase._compile_core = counted
-    suite = unittest.defaultTestLoader.loadTestsFromNames(names)
-    at_import = runs[0]
+    loader = unittest.defaultTestLoader
+    if patterns:
+        loader.testNamePatterns = [text if "*" in text else f"*{text}*" for text in patterns.split(",")]
+    suite = loader.loadTestsFromNames(names)
+    at_import = runs[0] - runs[1]
     with open(out, "w") as file:
-        result = Verdicts(file, lambda: runs[0])
+        result = Verdicts(file, lambda: runs[0] - runs[1])
         suite.run(result)
         summary: dict[str, Any] = {
             "summary": True,
             "compilations": runs[0] - runs[1],
             "given_up": runs[1],
             "at_import": at_import,
+            "part": patterns.split(",") if patterns else [name.split(".", 3)[3] for name in names if name.count(".") > 2],
         }
         if session is not None:
             status = session.status()

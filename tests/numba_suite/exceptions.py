@@ -1,6 +1,8 @@
 """What the runner needs to know about Numba's tests: which modules, which parts of them, and which tests may differ.
 
 A test may differ only if it looks at compilation itself: at compile counters, events, cache files, or what the compiler prints.
+Those that run a compiler pipeline by themselves, past every dispatcher, stand here as well: their compilations are no question
+that an image could answer.
 """
 
 from __future__ import annotations
@@ -18,9 +20,37 @@ PARTS: dict[str, list[str]] = {
     "test_np_functions": ["TestNPFunctions.test_angle_basic"],
 }
 
+_CACHE = "hits of Numba's disk cache, which is not used"
+_SIGNATURES = "the signatures of a function that only compiled code has called; code of an image has it inside"
+_OWN_PIPELINE = "runs a compiler pipeline by itself"
+_INSPECT = "what the compiler prints about code: an image has neither Numba IR nor its names"
+
 # test (without numba.tests.) -> what it looks at
 LOOKS_AT_COMPILATION: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            f"test_array_exprs.TestArrayExpressions.test_{name}"
+            for name in (
+                "cmp_op", "common_subexpressions", "complex_subexpression", "complicated_expr", "explicit_output", "simple_expr",
+                "trivial_expr", "ufunc_and_dufunc_calls",
+            )
+        ),
+        _OWN_PIPELINE,
+    ),
+    "test_array_exprs.TestOptionals.test_optional_array_type": _SIGNATURES,
+    "test_array_exprs.TestOptionals.test_optional_scalar_type": _SIGNATURES,
+    "test_array_exprs.TestOptionalsExceptions.test_optional_array_type_exception_on_none": _SIGNATURES,
+    "test_array_exprs.TestOptionalsExceptions.test_optional_scalar_type_exception_on_none": _SIGNATURES,
+    "test_array_exprs.TestRewriteIssues.test_annotations": _INSPECT,
     "test_closure.TestInlinedClosure.test_closure_renaming_scheme": "the IR that the compiler kept in the metadata",
+    "test_dispatcher.TestDispatcher.test_serialization": "that a function is freed; what was compiled is kept for the next save",
+    "test_dispatcher.TestDispatcherMethods.test_inspect_cfg": _INSPECT,
+    "test_dispatcher.TestDispatcherMethods.test_inspect_cfg_with_python_wrapper": _INSPECT,
+    "test_dispatcher.TestDispatcherMethods.test_inspect_llvm": _INSPECT,
+    "test_dispatcher.TestNoRetryFailedSignature.test_error_count": "how often an overload is asked",
     "test_function_type.TestFunctionType.test_experimental_feature_warning": "a warning that the compiler prints",
     "test_function_type.TestInliningFunctionType.test_inlining_global_dispatcher": "the number of blocks in the optimised IR",
-}
+    "test_withlifting.TestLiftObjCaching.test_objmode_caching_basic": _CACHE,
+    "test_withlifting.TestLiftObjCaching.test_objmode_caching_call_closure_bad": _CACHE,
+    "test_withlifting.TestLiftObjCaching.test_objmode_caching_call_closure_good": _CACHE,
+}  # fmt: skip

@@ -1,8 +1,8 @@
-"""Numba's own tests as the torture rack: ``python tests/numba_suite/run.py [--out DIR] [MODULE ...]``.
+"""Numba's own tests as the torture rack: ``python tests/numba_suite/run.py [--out DIR] [-k PATTERN] [MODULE ...]``.
 
 Each module is run three times in fresh processes: plain, recording, and with the recorded image loaded. Every test has to
 end in the same way all three times, apart from those that look at compilation itself, which ``LOOKS_AT_COMPILATION`` lists
-with the reason. Exit status 1 if another test differs or a process crashed.
+with the reason; their compilations do not count either. Exit status 1 if another test differs or a process crashed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ sys.path.insert(0, str(HERE))
 
 from exceptions import LOOKS_AT_COMPILATION, MODULES, PARTS  # noqa: E402 - the tests are no package
 
+DOCUMENT = HERE.parents[1] / "docs" / "reference" / "numba-tests.md"
 MODES = ("plain", "record", "load")
 
 
-def run_module(module: str, out: Path, limit: float) -> dict[str, dict[str, Any]]:
-    """Run *module* in the three modes; return the rows by mode."""
+def run_module(module: str, out: Path, limit: float, patterns: list[str]) -> dict[str, dict[str, Any]]:
+    """Run *module*, or its tests that match one of *patterns*, in the three modes; return the rows by mode."""
     found = {}
     image = out / f"{module}.aot"
     image.unlink(missing_ok=True)
@@ -34,13 +35,15 @@ def run_module(module: str, out: Path, limit: float) -> dict[str, dict[str, Any]
             continue
         rows = out / f"{module}.{mode}.jsonl"
         rows.unlink(missing_ok=True)
-        names = [f"numba.tests.{module}{'.' + part if part else ''}" for part in PARTS.get(module, [""])]
+        parts = [""] if patterns else PARTS.get(module, [""])
+        names = [f"numba.tests.{module}{'.' + part if part else ''}" for part in parts]
         environment = os.environ | {
             "AOTNB_HOME": str(out / "home"),
             "NUMBA_CACHE_DIR": str(out / "cache" / f"{module}-{mode}"),
             "PYTHONHASHSEED": "0",
         }
-        command = [sys.executable, "-X", "faulthandler", str(HERE / "child.py"), mode, str(image), str(rows), *names]
+        child = [str(HERE / "child.py"), mode, str(image), str(rows), ",".join(patterns), *names]
+        command = [sys.executable, "-X", "faulthandler", *child]
         with open(out / f"{module}.{mode}.log", "w") as log:
             try:
                 done = subprocess.run(command, env=environment, stdout=log, stderr=log, timeout=limit, check=False)
@@ -79,32 +82,117 @@ def compare(found: dict[str, dict[str, Any]]) -> tuple[int, int, list[tuple[str,
     return len(names), len(names) - len(different), different
 
 
+def compilations(found: dict[str, Any]) -> int | None:
+    """Return how often a run compiled, at import and in the tests that do not look at compilation; None if it crashed."""
+    if found["summary"] is None:
+        return None
+    rows = (
+        row["compilations"]
+        for name, row in found["tests"].items()
+        if name.removeprefix("numba.tests.") not in LOOKS_AT_COMPILATION
+    )
+    return sum(rows, found["summary"]["at_import"])
+
+
+class Row:
+    """What the three runs of a module amount to."""
+
+    def __init__(self, module: str, found: dict[str, dict[str, Any]]) -> None:
+        summary = found["load"]["summary"] or {}
+        self.module, self.part = module, ", ".join((found["plain"]["summary"] or {}).get("part", []))
+        self.tests, self.equal, different = compare(found)
+        self.excused = sum(bool(reason) for _, reason, _ in different)
+        self.different = [(name, verdicts) for name, reason, verdicts in different if not reason]
+        self.compilations = [compilations(found[mode]) for mode in MODES]
+        self.crash = "; ".join(f"{mode}: {found[mode]['crash']}" for mode in MODES if found[mode]["crash"])
+        self.misses = ", ".join(f"{reason} {number}" for reason, number in sorted(summary.get("misses", {}).items()))
+
+    @property
+    def share(self) -> str:
+        """Return the share of the compilations that the image made unnecessary."""
+        plain, _, image = self.compilations
+        return f"{1 - image / plain:.1%}" if plain and image is not None else "-"
+
+
+def page(rows: list[Row]) -> str:
+    """Return the page of the documentation."""
+    table = [
+        f"| `{row.module}` | {row.part} | {row.tests} | {row.equal} | {row.excused} | {len(row.different)} "
+        f"| {row.compilations[0]} | {row.compilations[2]} | {row.share} | {row.misses} |"
+        for row in rows
+    ]
+    excused = [f"| `{name}` | {reason} |" for name, reason in sorted(LOOKS_AT_COMPILATION.items())]
+    return PAGE.format(table="\n".join(table), excused="\n".join(excused))
+
+
+PAGE = """\
+# Numba's own tests
+
+Numba installs its tests with itself. `python tests/numba_suite/run.py MODULE ...` runs a module three times in fresh processes: plain, recording,
+and with the recorded image loaded; every test has to end in the same way all three times. This page was written by the same command with `--write`,
+from what it found. With `-k PATTERN` only a part of a module runs, which the second column names.
+
+*Equal*: the same verdict in all three runs. *Excused*: another verdict, and listed below. *Different*: another verdict without an excuse. The
+compilations are those of the compiler pipeline that succeed, in tests that are not listed below; *served* is the share that the image made unnecessary.
+*Misses* are the questions that the image did not answer, by [reason code](reason-codes.md); those of compilations that fail are among them.
+
+| Module | Part | Tests | Equal | Excused | Different | Compilations, plain | With image | Served | Misses |
+|---|---|---|---|---|---|---|---|---|---|
+{table}
+
+## Tests that look at compilation itself
+
+Those may differ. Their compilations do not count.
+
+| Test | What it looks at |
+|---|---|
+{excused}
+"""
+
+
 def main() -> int:
     """Run the modules and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("modules", nargs="*", default=MODULES)
+    parser.add_argument("modules", nargs="*")
     parser.add_argument("--out", type=Path, default=Path("numba-suite"))
     parser.add_argument("--limit", type=float, default=3600, help="seconds for each process")
+    parser.add_argument(
+        "-k", dest="patterns", action="append", default=[], help="only tests whose name matches, as unittest has it"
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="write the page of the documentation from all that is found in --out"
+    )
     args = parser.parse_args()
     out = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
+    if args.write and not args.modules:
+        rows = [
+            Row(module, found) for module in known(out) if all((found := earlier(module, out))[mode]["summary"] for mode in MODES)
+        ]
+        DOCUMENT.write_text(page(rows))
+        return 0
     bad = False
     header = f"{'module':28}{'tests':>6}{'equal':>6}{'excused':>8}{'plain':>7}{'record':>7}{'image':>7}{'served':>8}  crash"
     print(header, flush=True)
-    for module in args.modules:
-        found = run_module(module, out, args.limit)
-        count, equal, different = compare(found)
-        excused = sum(bool(reason) for _, reason, _ in different)
-        runs = [(found[mode]["summary"] or {}).get("compilations") for mode in MODES]
-        share = f"{1 - runs[2] / runs[0]:.1%}" if runs[0] and runs[2] is not None else "-"
-        crash = "; ".join(f"{mode}: {found[mode]['crash']}" for mode in MODES if found[mode]["crash"])
-        columns = "".join(f"{'-' if number is None else number:>7}" for number in runs)
-        print(f"{module:28}{count:6}{equal:6}{excused:8}{columns}{share:>8}  {crash}", flush=True)
-        for name, reason, verdicts in different:
-            if not reason:
-                print(f"    {name}: {' / '.join(verdicts)}", flush=True)
-        bad |= bool(crash) or len(different) > excused
+    for module in args.modules or MODULES:
+        row = Row(module, run_module(module, out, args.limit, args.patterns))
+        columns = "".join(f"{'-' if number is None else number:>7}" for number in row.compilations)
+        print(f"{module:28}{row.tests:6}{row.equal:6}{row.excused:8}{columns}{row.share:>8}  {row.crash}", flush=True)
+        for name, verdicts in row.different:
+            print(f"    {name}: {' / '.join(verdicts)}", flush=True)
+        bad |= bool(row.crash or row.different)
     return int(bad)
+
+
+def known(out: Path) -> list[str]:
+    """Return the modules that were run, in the order of the list and then by name."""
+    found = {path.name.partition(".")[0] for path in out.glob("*.load.jsonl")}
+    return [module for module in MODULES if module in found] + sorted(found - set(MODULES))
+
+
+def earlier(module: str, out: Path) -> dict[str, dict[str, Any]]:
+    """Return what an earlier run of *module* wrote down."""
+    return {mode: read(out / f"{module}.{mode}.jsonl", 0) for mode in MODES}
 
 
 if __name__ == "__main__":
