@@ -18,7 +18,7 @@ from aotnb.bridge.values import is_fixed_module, live_ids
 from aotnb.core.digest import canonical, digest
 from aotnb.core.worlds import Cause
 from aotnb.errors import NotRelocatable
-from aotnb.tracing.instance import ABSENT, Instance
+from aotnb.tracing.instance import ABSENT, Callee, Instance
 from aotnb.tracing.paths import dispatcher_path, is_unnamed
 from aotnb.tracing.recorder import current_value
 from aotnb.worlds.bindings import LiveRead
@@ -88,6 +88,8 @@ def check(instance: Instance, disp: Any, args: tuple[Any, ...], image_holds: Cal
         If compiling for *disp* now would read anything else.
     """
     moved: Moved = {}
+    nameless: list[tuple[Any, Callee]] = []  # of functions that call each other, each links what the others call
+    reached: dict[tuple[int, int], set[Any]] = {}  # code and dispatcher it was compiled with -> those that have its place
     seen: set[tuple[int, int]] = set()
     stack: list[tuple[Instance, Any, tuple[Any, ...] | None]] = [(instance, disp, args)]
     while stack:
@@ -112,14 +114,25 @@ def check(instance: Instance, disp: Any, args: tuple[Any, ...], image_holds: Cal
                 stack.append((callee.instance, None, None))
                 continue
             live = here.get(id(callee.dispatcher)) or _by_name(instance, callee.dispatcher)
-            if live is None or own_digest(live) != own_digest(callee.dispatcher):
+            if live is None:
+                nameless.append((func, callee))
+                continue
+            if own_digest(live) != own_digest(callee.dispatcher):
                 raise Refused(Cause("callee", callee.instance.qualname, "the function it was compiled with", "another one"))
             if live is not callee.dispatcher:
                 if callee.instance.from_image is not None:
                     raise Refused(Cause("callee", callee.instance.qualname, "the function that an image serves", "another one"))
                 _require_no_other_code(live, callee.instance)
                 moved[id(func), id(callee.dispatcher)] = live
+            reached.setdefault((id(callee.instance), id(callee.dispatcher)), set()).add(live)
             stack.append((callee.instance, live, None))
+    for func, callee in nameless:
+        found = reached.get((id(callee.instance), id(callee.dispatcher)), set())
+        if len(found) != 1:
+            raise Refused(Cause("callee", callee.instance.qualname, "the function it was compiled with", "another one"))
+        (live,) = found
+        if live is not callee.dispatcher:
+            moved[id(func), id(callee.dispatcher)] = live
     return moved
 
 

@@ -37,3 +37,21 @@ def test_another_function_of_its_name_is_one(nurseries: Nurseries) -> None:
         assert shell.run(CALL).said == ["int 240 | int 241"]
         # the first one calls, as Python says, what has its name now
         assert shell.run("say(first(5))").said == ["int 240"]
+
+
+def test_functions_that_call_each_other_are_found_again(nurseries: Nurseries) -> None:
+    """The one that is compiled inside the other links what the other calls, under no name of its own."""
+    helper = "@njit\ndef helper(x):\n    return x + 0.5"
+    pair = (
+        "@njit\ndef one(x, n):\n    return helper(x) if n < 1 else other(x, n - 1)\n"
+        "@njit\ndef other(x, n):\n    return x if n < 1 else one(x, n - 1)"
+    )
+    with nurseries.shell("aotnb") as shell:
+        for cell in (PRELUDE, pair):
+            shell.run(cell)
+        assert shell.run(f"{helper}\nsay(one(1.0, 2))").said == ["float 1.5"]
+        shell.run(helper)
+        again = shell.run("say(one(1.0, 2), other(1.0, 2))")
+        assert (again.said, again.compilations) == (["float 1.5 | float 1.0"], 0)
+        shell.run(helper.replace("0.5", "0.25"))
+        assert shell.run("say(one(1.0, 2), other(1.0, 1))").said == ["float 1.25 | float 1.25"]
