@@ -35,7 +35,7 @@ from numba.experimental.jitclass import boxing
 from numba.np.ufunc import ufuncbuilder
 from numba.stencils.stencil import StencilFunc
 
-from aotnb.bridge import inspect as numba_facts
+from aotnb.bridge.extensions import names_of_types
 from aotnb.bridge.served import ServedDescriptor
 from aotnb.bridge.stencils import python_call, reads_of
 
@@ -59,7 +59,6 @@ class Observer(Protocol):
     def lifted_compile(self, disp: Any, compile_: Callable[[], Any]) -> Any: ...
     def module_attribute(self, module: Any, attr: str) -> None: ...
     def resolved(self, key: Any) -> None: ...
-    def claimed(self, name: str, module: str) -> None: ...
     def template_entered(self, template: Any) -> None: ...
     def template_left(self, template: Any) -> None: ...
     def template_used(self, template: Any) -> None: ...
@@ -216,10 +215,21 @@ def _compile_core(original: Any) -> Any:
         except BaseException as error:
             observer.compile_finished(frame, None, error)
             raise
+        for name in names_of_types(_handled_types(self.state)):
+            observer.resolved(name)
         observer.compile_finished(frame, result, None)
         return result
 
     return _compile_core
+
+
+def _handled_types(state: Any) -> list[Any]:
+    """Return the types of all that the code of a finished compilation handles."""
+    found = [*(state.args or ()), state.return_type, *(state.typemap or {}).values()]
+    for signature in (state.calltypes or {}).values():
+        if signature is not None:
+            found += [signature.return_type, *signature.args]
+    return [typ for typ in dict.fromkeys(found) if typ is not None]
 
 
 def attributes_of(blocks: Any) -> set[tuple[str, str]]:
@@ -304,9 +314,6 @@ def _resolve_function_type(original: Any) -> Any:
     def resolve_function_type(self: Any, func: Any, args: Any, kws: Any) -> Any:
         if _observer is not None:
             _observer.resolved(func)
-            module = numba_facts.claimant(self, func, args, kws)
-            if module is not None:
-                _observer.claimed(numba_facts.key_name(func), module)
         return original(self, func, args, kws)
 
     return resolve_function_type

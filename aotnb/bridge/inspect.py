@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import functools
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from numba.core import compiler, errors, ir, sigutils, targetconfig, types
 from numba.core.dispatcher import Dispatcher, LiftedLoop, ObjModeLiftedWith
 from numba.core.extending import _Intrinsic
-from numba.core.imputils import builtin_registry as lowering_registry
-from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFunctionTemplate, builtin_registry
 from numba.np.ufunc.dufunc import DUFunc
 
 from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.stencils import is_stencil, kernel_reads
 from aotnb.bridge.typeparts import members, type_of_class, walk
 from aotnb.bridge.typeparts import types_of_objects as _types_of_objects
-from aotnb.bridge.values import c_address, function_digest, is_fixed_module, module_of
+from aotnb.bridge.values import c_address, is_fixed_module
 from aotnb.core.digest import digest
 
 ForceLiteralArg = errors.ForceLiteralArg
@@ -178,147 +174,6 @@ def namespace_module(namespace: dict[str, Any]) -> str | None:
     name = namespace.get("__name__")
     module = sys.modules.get(name) if isinstance(name, str) else None
     return name if isinstance(module, ModuleType) and vars(module) is namespace else None
-
-
-def external_template(template: Any) -> bool:
-    """Return whether an overload template was registered from outside Numba."""
-    return not is_fixed_module(module_of(template._overload_func))
-
-
-_scanned = [0, 0, 0, 0, 0]
-_external: dict[str, list[Any]] = {}
-_custom: dict[str, str] = {}
-_typings: dict[str, list[Any]] = {}
-
-
-def external_overloads() -> dict[str, list[Any]]:
-    """Return the overload templates registered from outside Numba, by the name of what they overload.
-
-    In order of registration; the registries only grow, so only their new ends are read.
-    """
-    _scan_registries()
-    return _external
-
-
-def overload_set_digest(name: str) -> str | None:
-    """Return the digest of all overloads of *name* from outside Numba, in their order; None if there are none.
-
-    An overload that was defined anew with equal content and options stands twice in the registry, and counts once: the
-    first that fits is taken.
-    """
-    templates, typings = external_overloads().get(name, []), _typings.get(name, [])
-    if not templates and not typings:
-        return None
-    overloads = dict.fromkeys(map(overload_digest, templates))
-    return digest([*overloads, *map(_typing_digest, typings)])
-
-
-@functools.cache
-def _typing_digest(template: Any) -> str:
-    """Return the digest of a typing class from outside Numba: its functions, in depth."""
-    functions = {n: value for cls in template.__mro__[:2] for n, value in vars(cls).items() if isinstance(value, FunctionType)}
-    definition = {name: function_digest(value) for name, value in functions.items()}
-    return digest([_template_module(template), template.__qualname__, definition])
-
-
-def external_typings() -> dict[str, list[Any]]:
-    """Return the typing classes from outside Numba, other than overloads, of functions and operators, by name.
-
-    awkward, for one, types arithmetic on its arrays so. They are asked about every call, and matter to those that they claim.
-    """
-    _scan_registries()
-    return _typings
-
-
-def claimant(context: Any, func: Any, args: Any, kws: Any) -> str | None:
-    """Return the module from outside Numba whose typing class claims this call; None if none does."""
-    if not external_typings():
-        return None
-    for template in _typings.get(key_name(func), ()):
-        with contextlib.suppress(Exception):  # for the compiler, too, a typing that raises does not fit
-            if template(context).apply(args, kws) is not None:
-                return _template_module(template)
-    return None
-
-
-def overload_digest(template: Any) -> str:
-    """Return the digest of what an overload template decides: its function, in depth, and the options of the decorator."""
-    from aotnb.bridge.methods import option_tree
-
-    names = ("_jit_options", "_strict", "_inline", "prefer_literal", "metadata")
-    options = {name: getattr(template, name, None) for name in names}
-    return digest([function_digest(template._overload_func), option_tree(options)])
-
-
-def custom_implementations() -> dict[str, str]:
-    """Return what has a typing or lowering from outside Numba by other means than ``@overload``, and its module.
-
-    Such code runs inside the compiler and may do anything; functions that use it are not saved.
-    """
-    _scan_registries()
-    return _custom
-
-
-def _scan_registries() -> None:
-    functions, attributes, lowerings = builtin_registry.functions, builtin_registry.attributes, lowering_registry.functions
-    accesses = lowering_registry.getattrs, lowering_registry.setattrs
-    sizes = [len(found) for found in (functions, attributes, lowerings, *accesses)]
-    if _scanned == sizes:
-        return
-    for template in functions[_scanned[0] :]:
-        if _OverloadFunctionTemplate in template.__mro__:
-            if not is_fixed_module(module_of(template._overload_func)):
-                known = _external.setdefault(key_name(template.key), [])
-                if _is_found_by_name(template.key):  # nobody asks those of an earlier function of this name any more
-                    known[:] = [other for other in known if other.key is template.key]
-                known.append(template)
-        elif not is_fixed_module(_template_module(template)):
-            _typings.setdefault(key_name(template.key), []).append(template)
-    for template in attributes[_scanned[1] :]:
-        owner = template.key if isinstance(template.key, type) else type(template.key)
-        if _OverloadAttributeTemplate not in template.__mro__:
-            if not is_fixed_module(template.__module__):
-                attrs = [name.removeprefix("resolve_") for name in vars(template) if name.startswith("resolve_")]
-                _custom.update({key_name((owner.__name__, attr)): template.__module__ for attr in attrs})
-        elif not is_fixed_module(module_of(template._overload_func)):
-            _external.setdefault(key_name((owner.__name__, template._attr)), []).append(template)
-    for implementation, key, signature in lowerings[_scanned[2] :]:
-        module = getattr(implementation, "__module__", None) or "numba"
-        # one for extension types matters only to code that handles such a type, which has no encoding
-        if not is_fixed_module(module) and all(_is_own_type(typ) for typ in signature):
-            _custom[key_name(key)] = module
-    for found, seen in zip(accesses, _scanned[3:], strict=True):
-        for implementation, attr, signature in found[seen:]:
-            # Numba wraps it in a function of its own
-            inner = (_content(cell) for cell in implementation.__closure__ or ())
-            module = next((module_of(func) for func in inner if isinstance(func, FunctionType)), None) or "numba"
-            if not is_fixed_module(module):
-                owner = signature[0] if isinstance(signature[0], type) else type(signature[0])
-                _custom[key_name((owner.__name__, attr))] = module
-    _scanned[:] = sizes
-
-
-def _is_found_by_name(value: Any) -> bool:
-    name = getattr(value, "__qualname__", None)
-    return name is not None and absolute(getattr(value, "__module__", None), name) is value
-
-
-def _is_own_type(typ: Any) -> bool:
-    cls = typ if isinstance(typ, type) else type(typ)
-    return is_fixed_module(cls.__module__) or issubclass(cls, types.StructRef)
-
-
-def _template_module(template: Any) -> str:
-    """Return the module of a typing template; one made by ``@type_callable`` has that of the decorated function.
-
-    ``infer_global`` derives a class of its own, in Numba, from the one that it is given.
-    """
-    generic = getattr(template, "generic", None)
-    for cell in getattr(generic, "__closure__", None) or ():
-        if isinstance(_content(cell), FunctionType):
-            return module_of(_content(cell)) or "numba"
-    modules = [str(cls.__module__) for cls in template.__mro__[:2]]
-    return next((module for module in modules if not is_fixed_module(module)), modules[0])
 
 
 def key_name(key: Any) -> str:

@@ -11,23 +11,25 @@ from typing import Any
 from numba.core.extending import _Intrinsic
 from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFunctionTemplate, builtin_registry
 
-from aotnb.bridge.inspect import external_template, key_name
+from aotnb.bridge.extensions import external_template, registered_otherwise
+from aotnb.bridge.inspect import key_name
 
 # what the decorators set on a template class, apart from what it is for
 _DEFINITION = ("_inline", "_jit_options", "_strict", "prefer_literal", "metadata")
 
 
-def registered() -> tuple[int, int]:
-    """Return how many templates of functions and of attributes there are; they only grow."""
-    return len(builtin_registry.functions), len(builtin_registry.attributes)
+def registered() -> tuple[int, int, int]:
+    """Return how many templates of functions and of attributes there are, and other implementations; they only grow."""
+    return len(builtin_registry.functions), len(builtin_registry.attributes), len(registered_otherwise())
 
 
-def supersede(since: tuple[int, int]) -> list[str]:
+def supersede(since: tuple[int, int, int]) -> list[str]:
     """Let the overloads that were registered after *since* replace earlier ones of the same name for the same function.
 
-    Returns the names of what is overloaded. A function called ``_`` has no name and replaces nothing.
+    Returns the names of what is overloaded, or was implemented otherwise. A function called ``_`` has no name and
+    replaces nothing.
     """
-    changed = []
+    changed = registered_otherwise()[since[2] :]
     for templates, mark in ((builtin_registry.functions, since[0]), (builtin_registry.attributes, since[1])):
         for number in range(mark, len(templates)):
             new = templates[number]

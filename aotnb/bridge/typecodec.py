@@ -6,12 +6,12 @@ A class that is not listed is not relocatable, and said so.
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from numba.core import types
-from numba.core.pythonapi import _boxers, _unboxers
 
 from aotnb.bridge.names import lookup, name_tree
 from aotnb.bridge.typeparts import members
@@ -46,7 +46,7 @@ class TypeDecoder:
 def encode_type(typ: types.Type) -> Tree:
     """Return the tree of *typ*, or raise :class:`NotRelocatable`."""
     try:
-        encoder = _structref if isinstance(typ, types.StructRef) else _ENCODERS[type(typ)]
+        encoder = _encoder(type(typ))
     except KeyError:
         name = f"{type(typ).__module__}.{type(typ).__qualname__}"
         raise NotRelocatable(refusal("type", type=typ, name=name)) from None
@@ -56,6 +56,14 @@ def encode_type(typ: types.Type) -> Tree:
         raise NotRelocatable("a function that was passed as an argument is gone") from None
     except (AttributeError, TypeError) as error:
         raise NotRelocatable(f"type {typ} cannot be encoded: {error}") from None
+
+
+def _encoder(cls: type) -> Encoder:
+    from aotnb.bridge.values import is_fixed_module
+
+    if issubclass(cls, types.StructRef):
+        return _structref
+    return _ENCODERS[cls] if is_fixed_module(cls.__module__) else _extension
 
 
 def encode_types(items: Any) -> list[Tree]:
@@ -173,12 +181,8 @@ def _structref(typ: Any) -> Tree:
 
 def structref_class(cls: type) -> Tree:
     """Encode a class of struct types by its name and by what it makes of the fields that it is given."""
-    from aotnb.bridge.values import function_digest, is_fixed_module
+    from aotnb.bridge.values import function_digest
 
-    for handlers in (_boxers, _unboxers):
-        handler = handlers.functions.get(cls)
-        if handler is not None and not is_fixed_module(handler.__module__):
-            raise NotRelocatable(refusal("extension_type", type=cls.__qualname__, module=handler.__module__))
     return [*name_tree(cls), function_digest(cls.preprocess_fields)]  # type: ignore[attr-defined]
 
 
@@ -189,6 +193,63 @@ def _decode_structref(dec: TypeDecoder, cls: Tree, fields: Tree) -> types.Type:
     if structref_class(found) != cls or tuple(typ.field_dict.items()) != decoded:
         raise LookupError(f"what {cls[0]}.{cls[1]} makes of its fields has changed")
     return typ  # type: ignore[no-any-return]
+
+
+_AS_NUMBA_SAVES_IT = types.Type.__reduce__
+_whole: weakref.WeakSet[types.Type] = weakref.WeakSet()  # those that are equal to what their trees make
+
+
+def _extension(typ: Any) -> Tree:
+    """Encode a type of a class from outside Numba by the name of the class and the attributes of the type.
+
+    What the class means to the compiler is an edge of its own, see :mod:`aotnb.bridge.extensions`.
+    """
+    cls = type(typ)
+    for name in _cached_properties(cls):
+        getattr(typ, name)  # which of them are among the attributes must not depend on what was asked before
+    state = {name: value for name, value in vars(typ).items() if name != "_code"}
+    tree = ["extension", name_tree(cls), [[name, _part(value)] for name, value in sorted(state.items())]]
+    if typ not in _whole:
+        if cls.__reduce__ is not _AS_NUMBA_SAVES_IT or _decode_extension(TypeDecoder(), *tree[1:]) != typ:
+            raise NotRelocatable(refusal("extension_type", type=typ, name=f"{cls.__module__}.{cls.__qualname__}"))
+        _whole.add(typ)
+    return tree
+
+
+def _cached_properties(cls: type) -> set[str]:
+    return {name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, functools.cached_property)}
+
+
+def _part(value: Any) -> Tree:
+    """Encode an attribute of a type."""
+    if isinstance(value, types.Type):
+        return ["type", encode_type(value)]
+    if type(value) in (tuple, list):
+        return [type(value).__name__, [_part(item) for item in value]]
+    if type(value) is dict:
+        return ["dict", [[_part(key), _part(item)] for key, item in value.items()]]
+    return ["value", _value(value)]
+
+
+def _decode_part(dec: TypeDecoder, tree: Tree) -> Any:
+    kind, content = tree
+    if kind == "type":
+        return dec.decode(content)
+    if kind == "value":
+        return _decode_value(content)
+    if kind == "dict":
+        return {_decode_part(dec, key): _decode_part(dec, item) for key, item in content}
+    items = [_decode_part(dec, item) for item in content]
+    return tuple(items) if kind == "tuple" else items
+
+
+def _decode_extension(dec: TypeDecoder, cls: Tree, state: Tree) -> types.Type:
+    found: Any = lookup(*cls)
+    if not (isinstance(found, type) and issubclass(found, types.Type)):
+        raise LookupError(f"{cls[0]}.{cls[1]} is no class of types")
+    typ: Any = object.__new__(found)
+    vars(typ).update({name: _decode_part(dec, part) for name, part in state})
+    return type(typ)._intern(typ)  # type: ignore[no-any-return]
 
 
 def _deferred(typ: Any) -> Tree:
@@ -416,6 +477,7 @@ _DECODERS: dict[str, Callable[..., types.Type]] = {
     "exception": lambda dec, c: types.ExceptionInstance(_class(c)),
     "made generator": _decode_generator,
     "structref": _decode_structref,
+    "extension": _decode_extension,
     "functiontype": lambda dec, s: types.FunctionType(_decode_signature(dec, s)),
     **{kind: _decode_parts(cls) for cls, (kind, _) in _PARTS.items()},
 }

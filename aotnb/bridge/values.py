@@ -9,11 +9,12 @@ from __future__ import annotations
 import builtins
 import ctypes
 import enum
+import functools
 import sys
 import weakref
 from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, ModuleType, WrapperDescriptorType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numba.core import errors, types
@@ -344,6 +345,8 @@ def _deep(value: Any, names: set[str], seen: set[int]) -> Tree:
         return ["module", value.__name__, [[name, _deep(vars(value)[name], names, seen)] for name in used]]
     if isinstance(value, _Intrinsic):
         return ["intrinsic", deep_function_tree(value._defn, seen)]
+    if isinstance(value, type) and not issubclass(value, enum.Enum | tuple) and type_of_class(value) is None:
+        return _deep_class(value, seen)
     try:
         return value_tree(value)
     except NotRelocatable:
@@ -351,6 +354,34 @@ def _deep(value: Any, names: set[str], seen: set[int]) -> Tree:
             # a helper object of Numba or of Python's library, such as a logger or a type registry
             return ["object", type(value).__module__, type(value).__qualname__]
         raise
+
+
+def _deep_class(cls: type, seen: set[int]) -> Tree:
+    """Encode a class that the compiler meets, such as one of types: its name, and what its own methods do."""
+    head = ["class", cls.__module__, cls.__qualname__]
+    if id(cls) in seen or is_fixed_module(cls.__module__) or is_installed_module(cls.__module__):
+        return head
+    seen.add(id(cls))
+    bases = [_deep_class(base, seen) for base in cls.__bases__]
+    return [*head, bases, [[name, _method(func, seen)] for name, func in class_functions(cls)]]
+
+
+def _method(func: FunctionType, seen: set[int]) -> Tree:
+    try:
+        return deep_function_tree(func, seen)
+    except NotRelocatable:  # the compiler calls few methods of a class, if any
+        return function_tree(func)
+
+
+def class_functions(cls: type) -> list[tuple[str, FunctionType]]:
+    """Return the functions that the body of a class defines, by name: methods, properties, static and class methods."""
+    found = []
+    for name, value in sorted(vars(cls).items()):
+        parts = (value.fget, value.fset, value.fdel) if isinstance(value, property) else (getattr(value, "__func__", value),)
+        found += [(name, part) for part in parts if isinstance(part, FunctionType)]
+        if isinstance(value, functools.cached_property):
+            found.append((name, cast(FunctionType, value.func)))
+    return found
 
 
 def _function(value: FunctionType) -> Tree:

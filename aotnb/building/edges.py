@@ -8,6 +8,7 @@ import inspect
 import re
 from importlib.metadata import Distribution
 
+from aotnb.bridge import extensions
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.values import is_fixed_module
 from aotnb.image.model import Edge
@@ -37,6 +38,8 @@ def read_edges(instance: Instance) -> list[Edge]:
 
 def _versions(instance: Instance) -> list[Edge]:
     modules = {instance.module, *(module for module, _, _, _ in instance.templates.values())}
+    for name in instance.overload_sets:
+        modules |= extensions.modules_behind(name)
     for read in instance.reads.values():
         modules |= numba_facts.modules_of_value(read.value)
     found = sorted({found for name in modules for found in distributions_of(name)})

@@ -27,17 +27,11 @@ LEFT_OUT: dict[str, LeftOut] = {
         "Numba compiles the loop, when it is first reached, as a function without a name.",
         "Put the loop into a function with `@njit`, or say `looplift=False`.",
     ),
-    "extension_code": LeftOut(
-        "{name} has a typing or lowering of its own in {module}",
-        "A function that uses what an extension implements by `@type_callable`, `@lower_builtin` or the like",
-        "Such code runs inside the compiler and may read anything; there is no list of what it read.",
-        "Implement it by `@overload` or `@intrinsic`, which are followed.",
-    ),
     "extension_type": LeftOut(
-        "type {type} is made by {module}",
-        "A function that handles a type of an extension (`@register_model`, `@box`, `@unbox`)",
-        "What the type means is decided by code that runs inside the compiler.",
-        "Pass what the object is made of (arrays, tuples, records), or use a jitclass or a StructRef.",
+        "type {type} of class {name} is more than its attributes",
+        "A function that handles a type of an extension whose identity cannot be taken over, such as one with `id()` in its key",
+        "Another process could not tell whether it has the same type.",
+        "Derive the `key` of the type from its attributes alone.",
     ),
     "type": LeftOut(
         "type {type} of class {name} has no encoding",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from types import FunctionType
 from typing import Any
 
+from aotnb.bridge import extensions
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.methods import method_tree, own_digest
 from aotnb.bridge.stencils import is_stencil
@@ -84,10 +85,9 @@ class Validator:
         self.args = args
         self.verdict = Verdict()
         self._seen: dict[tuple[int, int], int] = {}  # place among the visits, -1 for code that was frozen earlier
-        self._external = numba_facts.external_overloads()
-        self._custom = numba_facts.custom_implementations()
-        self._typings = numba_facts.external_typings()
-        self._set_digests: dict[str, str] = {}
+        self._overloads = extensions.external_overloads()
+        self._extended = extensions.extended_names()
+        self._set_digests: dict[str, str | None] = {}
         for arg in args:
             for _, disp in numba_facts.dispatchers_in_type(arg):
                 self._meet(disp)
@@ -209,8 +209,8 @@ class Validator:
                 raise _Refused("version_changed", f"{edge.name} was {edge.digest}, is {found or 'not installed'}")
             return
         if edge.kind == "overload":
-            templates = [template for group in self._external.values() for template in group]
-            if not any(_is_named(t._overload_func, edge) and numba_facts.overload_digest(t) == edge.digest for t in templates):
+            templates = [template for group in self._overloads.values() for template in group]
+            if not any(_is_named(t._overload_func, edge) and extensions.overload_digest(t) == edge.digest for t in templates):
                 raise _Refused(
                     "overload_changed", f"the overload {edge.where}.{edge.name} used by {instance.qualname} has changed"
                 )
@@ -250,26 +250,23 @@ class Validator:
         return getattr(builtins, name, ABSENT)
 
     def _overload_sets(self, instance: CodeInstance) -> None:
-        """Compare, for what this instance resolved, the overloads from outside Numba: added ones count as well."""
-        if not self._external and not self._custom and not self._typings:
-            return
+        """Compare, for what this instance resolved, what is registered from outside Numba: what was added counts as well."""
         names = self.image.index["names"]
         recorded = {edge.name: edge.digest for edge in instance.edges if edge.kind == "overload_set"}
+        if not recorded and not self._extended:
+            return
         for number in instance.resolved:
             name = names[number]
-            if name in self._custom:  # code that used such a thing was not saved: it is new
-                raise _Refused("overload_changed", f"{name}, used by {instance.qualname}, is implemented by {self._custom[name]}")
-            known = name in self._external or name in self._typings
-            if (known or name in recorded) and self._set_digest(name) != recorded.get(name):
-                raise _Refused("overload_changed", f"the overloads of {name}, used by {instance.qualname}, have changed")
+            if (name in self._extended or name in recorded) and self._set_digest(name) != recorded.get(name):
+                raise _Refused("overload_changed", f"the implementations of {name}, used by {instance.qualname}, have changed")
 
     def _set_digest(self, name: str) -> str | None:
-        if name not in self._external and name not in self._typings:
-            return None
-        found = self._set_digests.get(name)
-        if found is None:
-            found = self._set_digests[name] = numba_facts.overload_set_digest(name) or ""
-        return found
+        if name not in self._set_digests:
+            try:
+                self._set_digests[name] = extensions.overload_set_digest(name)
+            except NotRelocatable as error:
+                raise _Refused("overload_changed", f"an implementation of {name}: {error}") from None
+        return self._set_digests[name]
 
     # ------------------------------------------------------------ callees
 

@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from aotnb.bridge import extensions
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.dispatchers import is_frozen
 from aotnb.bridge.environment import switches_digest
@@ -488,11 +489,6 @@ class Recorder:
             except TypeError:  # unhashable
                 self._frames[-1].resolved.add(numba_facts.key_name(key))
 
-    def claimed(self, name: str, module: str) -> None:
-        """Note that a call is typed by code from outside Numba, which may do anything."""
-        if self._frames:
-            self._frames[-1].problem("not_relocatable", refusal("extension_code", name=name, module=module))
-
     def template_entered(self, template: Any) -> None:
         """An ``@overload`` function is being asked for an implementation."""
         self._templates.append((template, len(self._frames)))
@@ -504,11 +500,11 @@ class Recorder:
 
     def template_used(self, template: Any) -> None:
         """Note an overload from outside Numba: what it decides is part of the code."""
-        if not self._frames or not numba_facts.external_template(template) or id(type(template)) in self._frames[-1].templates:
+        if not self._frames or not extensions.external_template(template) or id(type(template)) in self._frames[-1].templates:
             return
         func = template._overload_func
         try:
-            content = numba_facts.overload_digest(type(template))
+            content = extensions.overload_digest(type(template))
         except NotRelocatable as error:
             self._frames[-1].problem("not_relocatable", f"the overload {func.__qualname__}: {error}")
             return
@@ -524,19 +520,16 @@ class Recorder:
         return False
 
     def _note_overload_sets(self, frame: Instance) -> None:
-        """Digest the overloads from outside Numba of everything that was resolved, as they are now."""
-        external, custom = numba_facts.external_overloads(), numba_facts.custom_implementations()
-        typings = numba_facts.external_typings()
-        if not external and not custom and not typings:
-            return
-        names = {numba_facts.key_name(key) for key in frame.resolved}
-        for name in names & custom.keys():
-            frame.problem("not_relocatable", refusal("extension_code", name=name, module=custom[name]))
-        for name in names & (external.keys() | typings.keys()):
+        """Digest what is registered from outside Numba for everything that was resolved, as it is now."""
+        frame.resolved.add(extensions.CONVERSION)
+        for name in {numba_facts.key_name(key) for key in frame.resolved}:
             try:
-                frame.overload_sets[name] = numba_facts.overload_set_digest(name) or ""
+                content = extensions.overload_set_digest(name)
             except NotRelocatable as error:
-                frame.problem("not_relocatable", f"an overload of {name}: {error}")
+                frame.problem("not_relocatable", f"an implementation of {name}: {error}")
+                continue
+            if content is not None:
+                frame.overload_sets[name] = content
 
     def dynamic_address(self, address: int, info: str) -> None:
         """Note an address of this process that goes into the code."""

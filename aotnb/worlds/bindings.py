@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType
 from typing import Any
 
+from aotnb.bridge import extensions
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.values import summary, value_tree
 from aotnb.bridge.watch import Leaf, array_content, cell_value, deep_leaves, needs_identity
@@ -89,7 +90,7 @@ class OverloadRead:
     def holds(self) -> bool:
         """Return whether compiling now would ask the same overloads."""
         try:
-            return numba_facts.overload_set_digest(self.name) == self.content
+            return extensions.overload_set_digest(self.name) == self.content
         except NotRelocatable:
             return False
 
@@ -103,12 +104,12 @@ class OverloadRead:
 
     def after(self) -> str:
         """Describe what is found now."""
-        return "redefined" if self.name in numba_facts.external_overloads() else "absent"
+        return "redefined" if extensions.is_extended(self.name) else "absent"
 
     def leaves(self) -> Iterator[Leaf]:
-        """Yield the places that the overload functions read while they choose."""
-        for template in numba_facts.external_overloads().get(self.name, ()):
-            yield from deep_leaves(template._overload_func)
+        """Yield the places that the functions read while they choose and implement."""
+        for func in extensions.functions_behind(self.name):
+            yield from deep_leaves(func)
 
 
 def read_holds(read: Read, value: Any, addresses: frozenset[int]) -> bool:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from aotnb.bridge import extensions, overloads
 from aotnb.bridge import inspect as numba_facts
-from aotnb.bridge import overloads
 from aotnb.bridge.dispatchers import (
     arguments_of,
     compiler_lock,
@@ -271,7 +271,7 @@ class Worlds:
         for node, cause in hit.items():
             for live in node.payload.reads:
                 if isinstance(live, OverloadRead) and live.name == cause.name:
-                    for template in numba_facts.external_overloads().get(live.name, ()):
+                    for template in extensions.external_overloads().get(live.name, ()):
                         overloads.forget_choices(template._overload_func)
                 elif isinstance(live, LiveRead) and numba_facts.is_intrinsic(live.read.value):
                     overloads.forget_choices(live.read.value)

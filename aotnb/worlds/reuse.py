@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from aotnb.bridge import extensions
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.dispatchers import put_behind
 from aotnb.bridge.environment import switches_digest
@@ -107,7 +108,7 @@ def check(instance: Instance, disp: Any, args: tuple[Any, ...], image_holds: Cal
             raise Refused(Cause("callee", instance.qualname, "the objects that its object mode code uses", "perhaps others"))
         here = _reads(instance, func, args_here)
         for name, content in instance.overload_sets.items():
-            if numba_facts.overload_set_digest(name) != content:
+            if extensions.overload_set_digest(name) != content:
                 raise Refused(Cause("overload", name, "the overloads that were used", "others"))
         for callee in instance.callees:
             if is_unnamed(callee.instance):

@@ -262,12 +262,37 @@ def test_near_misses_are_told_apart(one: types.Type, other: types.Type) -> None:
 class OfAnotherLibrary(types.Type):
     """A type that an extension of Numba brings along."""
 
-    def __init__(self) -> None:
+    def __init__(self, *inner: types.Type) -> None:
+        self.inner, self.options = inner, {"exact": True}
         super().__init__("int64")  # a name that is taken: names prove nothing
+
+    @property
+    def key(self) -> Any:
+        return self.inner
 
 
 class Subclass(types.Array):
     """A subclass may mean anything; it is not its base class."""
+
+
+class Unique(types.Type):
+    """A type of which no second process has an equal one."""
+
+    def __init__(self) -> None:
+        super().__init__("unique")
+
+    @property
+    def key(self) -> Any:
+        return id(self)
+
+
+def test_types_of_other_libraries_are_their_class_and_attributes() -> None:
+    own = OfAnotherLibrary(types.int32, typeof((1, 2.5)))
+    for typ in (own, OfAnotherLibrary(), Subclass(types.int64, 1, "C"), types.List(types.Tuple([types.int64, own]))):
+        tree = encode_type(typ)
+        assert TypeDecoder().decode(json.loads(canonical(tree))) is typ
+    trees = [encode_type(typ) for typ in (own, OfAnotherLibrary(), types.int64, types.Array(types.int64, 1, "C"))]
+    assert len(set(map(canonical, trees))) == len(trees)
 
 
 def refused() -> dict[str, types.Type]:
@@ -276,12 +301,13 @@ def refused() -> dict[str, types.Type]:
         b: int
 
     return {
-        "class that is not listed": OfAnotherLibrary(),
-        "subclass of a listed class": Subclass(types.int64, 1, "C"),
+        "class that is not listed": types.Dummy("somebody"),
+        "type that no other equals": Unique(),
+        "class without a name": type("Local", (types.Type,), {"__module__": __name__})("x"),
         "deferred, not defined yet": types.deferred_type(),
         "opaque of no name": types.Opaque("somebody's"),
         "local named tuple": typeof(Local(1, 2)),
-        "inside of another": types.List(types.Tuple([types.int64, OfAnotherLibrary()])),
+        "inside of another": types.List(types.Tuple([types.int64, Unique()])),
         "omitted value": types.Omitted(object()),
     }
 
@@ -293,8 +319,8 @@ def test_what_is_not_listed_is_refused(name: str) -> None:
 
 
 def test_the_refusal_names_type_and_class() -> None:
-    with pytest.raises(NotRelocatable, match=r"type int64 of class .*OfAnotherLibrary has no encoding"):
-        encode_type(OfAnotherLibrary())
+    with pytest.raises(NotRelocatable, match=r"type somebody of class numba.core.types.abstract.Dummy has no encoding"):
+        encode_type(types.Dummy("somebody"))
 
 
 @pytest.mark.parametrize("tree", [["nonsense"], ["list", ["nonsense"], False, None], ["dispatcher", ["m", "f", "0"]]])

@@ -663,6 +663,104 @@ STRUCTS = [
     ),
 ]
 
+# a type of one's own, as the manual has it: typing, data model, lowering, (un)boxing
+INTERVAL = """
+    from numba.core import cgutils, types
+    from numba.extending import (
+        NativeValue, box, lower_builtin, make_attribute_wrapper, models, overload_method, register_model, type_callable, typeof_impl,
+        unbox,
+    )
+    class Interval:
+        def __init__(self, lo, hi):
+            self.lo, self.hi = lo, hi
+    class IntervalType(types.Type):
+        def __init__(self, dtype):
+            self.dtype = dtype
+            super().__init__(f"Interval[{dtype}]")
+        def narrowed(self):
+            return types.float64
+    @typeof_impl.register(Interval)
+    def typeof_interval(value, c):
+        return IntervalType(types.float64)
+    @type_callable(Interval)
+    def type_interval(context):
+        return lambda lo, hi: IntervalType(types.float64)
+    @register_model(IntervalType)
+    class IntervalModel(models.StructModel):
+        def __init__(self, dmm, fe_type):
+            models.StructModel.__init__(self, dmm, fe_type, [("lo", fe_type.dtype), ("hi", fe_type.narrowed())])
+    make_attribute_wrapper(IntervalType, "lo", "lo")
+    make_attribute_wrapper(IntervalType, "hi", "hi")
+    @lower_builtin(Interval, types.Float, types.Float)
+    def make_interval(context, builder, sig, args):
+        made = cgutils.create_struct_proxy(sig.return_type)(context, builder)
+        made.lo, made.hi = args
+        return made._getvalue()
+    @overload_method(IntervalType, "width")
+    def width_of(interval):
+        return lambda interval: interval.hi - interval.lo
+    @unbox(IntervalType)
+    def unbox_interval(typ, obj, c):
+        made = cgutils.create_struct_proxy(typ)(c.context, c.builder)
+        for name in ("lo", "hi"):
+            field = c.pyapi.object_getattr_string(obj, name)
+            setattr(made, name, c.pyapi.float_as_double(field))
+            c.pyapi.decref(field)
+        return NativeValue(made._getvalue(), is_error=cgutils.is_not_null(c.builder, c.pyapi.err_occurred()))
+    @box(IntervalType)
+    def box_interval(typ, value, c):
+        held = cgutils.create_struct_proxy(typ)(c.context, c.builder, value=value)
+        fields = [c.pyapi.float_from_double(held.lo), c.pyapi.float_from_double(held.hi)]
+        cls = c.pyapi.unserialize(c.pyapi.serialize_object(Interval))
+        made = c.pyapi.call_function_objargs(cls, fields)
+        for item in (cls, *fields):
+            c.pyapi.decref(item)
+        return made
+    @njit
+    def moved(interval, by):
+        return Interval(interval.lo + by, interval.hi + by)
+    @njit
+    def f(x):
+        interval = moved(Interval(x, x + 3.0), 1.0)
+        return interval.width(), interval.hi
+    @njit
+    def plain(x):
+        return -x
+    answer = moved(Interval(1.0, 2.0), 3.0)
+    print(answer.lo, answer.hi, f(2.0), plain(3))
+"""
+OWN_TYPES = [
+    kind(
+        "type_lowered",
+        INTERVAL,
+        "made.lo, made.hi = args",
+        "made.hi, made.lo = args",
+        ("f", "moved"),
+        "overload_changed",
+        hit=["plain"],
+    ),
+    kind("type_boxed", INTERVAL, "(cls, fields)", "(cls, fields[::-1])", ("f", "moved"), "overload_changed", hit=["plain"]),
+    kind(
+        "type_class",
+        INTERVAL,
+        "return types.float64\n@",
+        "return self.dtype\n@",
+        ("f", "moved"),
+        "overload_changed",
+        hit=["plain"],
+        changes=False,
+    ),
+    kind(
+        "type_method",
+        INTERVAL,
+        "interval.hi - interval.lo",
+        "interval.hi * interval.lo",
+        ("f",),
+        "overload_changed",
+        hit=["moved", "plain"],
+    ),
+]
+
 # by the kind of code in the list of what is left out
 LEFT = {
     "lifted_loops": """
@@ -686,25 +784,9 @@ LEFT = {
             return apply(inner, x)
         print(f(3))
     """,
-    "extension_code": """
-        from numba import types
-        from numba.extending import lower_builtin, type_callable
-        def twice(x):
-            pass
-        @type_callable(twice)
-        def type_twice(context):
-            return lambda x: types.int64
-        @lower_builtin(twice, types.int64)
-        def lower_twice(context, builder, sig, args):
-            return builder.add(args[0], args[0])
-        @njit
-        def f(x):
-            return twice(x)
-        print(f(3))
-    """,
 }
 
-# registered between two processes, in ways that no image can follow
+# registered between two processes, after the code was saved
 REGISTERED = [
     Scenario(
         "attribute_registered_anew",
@@ -799,6 +881,7 @@ BATCHES = [
     Batch("generators", [*GENERATORS, Scenario("given_up", main=GIVEN_UP, changes=False, restored=False)]),
     Batch("callbacks", CALLBACKS),
     Batch("structs", STRUCTS),
+    Batch("own_types", OWN_TYPES),
     Batch("left_out", LEFT_OUT_SO_FAR),
     Batch("registered", REGISTERED[:1]),
     Batch("registered_for_a_struct", REGISTERED[1:]),

@@ -1,0 +1,337 @@
+"""What others taught the compiler: overloads, typings, lowerings, data models and boxing, by the name of what they are for.
+
+Such code runs inside the compiler, so what it decides is part of the code that is compiled. Everything from outside Numba
+that a compilation could have asked under one name has one digest, in depth (:func:`overload_set_digest`). A name is that of
+a function, an operator or an attribute that was resolved, or "type" and the name of a class of types that the code handles.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator
+from types import FunctionType
+from typing import Any
+
+from numba.core import types
+from numba.core.datamodel.registry import default_manager
+from numba.core.imputils import builtin_registry as lowering_registry
+from numba.core.pythonapi import _boxers, _reflectors, _unboxers
+from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFunctionTemplate, builtin_registry
+
+from aotnb.bridge.inspect import absolute, key_name
+from aotnb.bridge.values import class_functions, function_digest, is_fixed_module, module_of
+from aotnb.core.digest import digest
+from aotnb.errors import NotRelocatable
+
+CONVERSION = "conversion"  # of one type into another, which any code may need
+_TYPE = "type "
+
+_scanned = [0] * 8
+_overloads: dict[str, list[Any]] = {}  # templates of @overload and its kin
+_others: dict[str, list[Any]] = {}  # functions and typing classes
+_of_classes: dict[type, list[tuple[str, Any]]] = {}  # class of types -> (key, function or typing class) for such types
+_names: set[str] = set()  # those of the first two
+_news: list[str] = []  # the names of what came by other means than @overload, in order of registration
+
+
+def external_template(template: Any) -> bool:
+    """Return whether an overload template was registered from outside Numba."""
+    return not is_fixed_module(module_of(template._overload_func))
+
+
+def external_overloads() -> dict[str, list[Any]]:
+    """Return the overload templates registered from outside Numba, by the name of what they overload.
+
+    In order of registration; the registries only grow, so only their new ends are read.
+    """
+    _scan_registries()
+    return _overloads
+
+
+def registered_otherwise() -> list[str]:
+    """Return the names of what was registered by other means than ``@overload``; the list only grows."""
+    _scan_registries()
+    return _news
+
+
+def extended_names() -> set[str]:
+    """Return the names of the functions, operators and attributes for which anything is registered from outside Numba."""
+    _scan_registries()
+    return _names
+
+
+def is_extended(name: str) -> bool:
+    """Return whether anything from outside Numba is registered under *name*."""
+    return name in extended_names() or (name.startswith(_TYPE) and _class_of(name) is not None)
+
+
+def overload_set_digest(name: str) -> str | None:
+    """Return the digest of all that is registered for *name* from outside Numba, in its order; None if there is nothing.
+
+    What was defined anew with equal content and options stands twice in the registry, and counts once: the first that
+    fits is taken.
+
+    Raises
+    ------
+    NotRelocatable
+        If something that decides has no encoding.
+    """
+    if not is_extended(name):
+        return None
+    overloads = dict.fromkeys(map(overload_digest, _overloads.get(name, ())))
+    found = [*overloads, *dict.fromkeys(map(_implementation_digest, _others.get(name, ())))]
+    cls = _class_of(name)
+    return digest(found if cls is None else [*found, _class_tree(cls)])
+
+
+def overload_digest(template: Any) -> str:
+    """Return the digest of what an overload template decides: its function, in depth, and the options of the decorator."""
+    from aotnb.bridge.methods import option_tree
+
+    names = ("_jit_options", "_strict", "_inline", "prefer_literal", "metadata")
+    options = {name: getattr(template, name, None) for name in names}
+    return digest([function_digest(template._overload_func), option_tree(options)])
+
+
+def functions_behind(name: str) -> Iterator[FunctionType]:
+    """Yield the functions from outside Numba that the compiler may run under *name*."""
+    for template in external_overloads().get(name, ()):
+        yield template._overload_func
+    for value in _others.get(name, ()):
+        yield from _functions_of(value)
+    cls = _class_of(name)
+    if cls is not None:
+        for value in (*_own_classes(cls), *(value for _, value in _handlers(cls))):
+            yield from _functions_of(value)
+
+
+def modules_behind(name: str) -> set[str]:
+    """Return the modules of :func:`functions_behind`: the versions of their distributions matter."""
+    return {module for func in functions_behind(name) if (module := module_of(func)) is not None}
+
+
+# ---------------------------------------------------------------- classes of types
+
+
+def is_extension(cls: type) -> bool:
+    """Return whether a class of types comes from outside Numba."""
+    return not is_fixed_module(cls.__module__)
+
+
+_names_of: weakref.WeakKeyDictionary[Any, frozenset[str]] = weakref.WeakKeyDictionary()
+
+
+def names_of_types(found: Iterable[Any]) -> set[str]:
+    """Return the names of the classes from outside Numba that *found*, and the types inside them, are made by."""
+    if not any(map(is_extension, default_manager._handlers)):
+        return set()  # there are no such types: one without a data model cannot be compiled
+    names: set[str] = set()
+    for typ in found:
+        if typ not in _names_of:
+            inner = _all_types(typ)
+            known = frozenset(_type_name(type(part)) for part in inner if is_extension(type(part)))
+            if any(isinstance(part, types.DeferredType) for part in inner):
+                names |= known
+                continue
+            _names_of[typ] = known
+        names |= _names_of[typ]
+    return names
+
+
+def _all_types(typ: Any) -> list[Any]:
+    """Return *typ* and the types inside it, each once."""
+    found = [typ]
+    seen = {id(typ)}
+    for current in found:  # grows
+        for inner in _types_in(list(vars(current).values())):
+            if id(inner) not in seen:
+                seen.add(id(inner))
+                found.append(inner)
+    return found
+
+
+def _type_name(cls: type) -> str:
+    return f"{_TYPE}{cls.__module__}:{cls.__qualname__}"
+
+
+def _types_in(value: Any) -> Iterator[Any]:
+    if isinstance(value, types.Type):
+        yield value
+    elif isinstance(value, tuple | list | set | frozenset):
+        for item in value:
+            yield from _types_in(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _types_in(item)
+
+
+def _class_of(name: str) -> Any:
+    """Return the class that a name of a class of types leads to now, or None."""
+    if not name.startswith(_TYPE):
+        return None
+    module, _, rest = name.removeprefix(_TYPE).partition(":")
+    found = absolute(module, rest)
+    return found if isinstance(found, type) and is_extension(found) else None
+
+
+def _own_classes(cls: type) -> list[type]:
+    return [base for base in cls.__mro__ if is_extension(base)]
+
+
+def _handlers(cls: type) -> Iterator[tuple[str, Any]]:
+    """Yield (key, function or class) of all that is registered for types of class *cls*."""
+    for base in cls.__mro__:
+        yield from _of_classes.get(base, ())
+        for kind, handlers in (("box", _boxers), ("unbox", _unboxers), ("reflect", _reflectors)):
+            if base in handlers.functions and (is_extension(base) or not _is_numbas(handlers.functions[base])):
+                yield kind, handlers.functions[base]
+    model = default_manager._handlers.get(cls)
+    if model is not None:
+        yield "model", model
+
+
+def _is_numbas(func: Any) -> bool:
+    return is_fixed_module(getattr(func, "__module__", None))
+
+
+def _class_tree(cls: type) -> Any:
+    handlers = dict.fromkeys((key, _implementation_digest(value)) for key, value in _handlers(cls))
+    return [*map(_implementation_digest, _own_classes(cls)), [list(item) for item in handlers]]
+
+
+# ---------------------------------------------------------------- digests
+
+
+def _implementation_digest(value: Any) -> str:
+    """Return the digest of a function or class that the compiler runs, in depth."""
+    if isinstance(value, FunctionType):
+        return function_digest(value)
+    if not isinstance(value, type):
+        raise NotRelocatable(f"an implementation of type {type(value).__qualname__} has no encoding")
+    if _OverloadAttributeTemplate in value.__mro__:  # a subclass of the template of one of its kin
+        return overload_digest(value)
+    functions = [[name, function_digest(func)] for cls in _template_classes(value) for name, func in class_functions(cls)]
+    return digest([_template_module(value), value.__qualname__, functions])
+
+
+def _functions_of(value: Any) -> Iterator[FunctionType]:
+    if isinstance(value, FunctionType):
+        yield value
+        for cell in value.__closure__ or ():  # Numba wraps what reads an attribute
+            inner = _content(cell)
+            if isinstance(inner, FunctionType):
+                yield inner
+    elif isinstance(value, type):
+        for cls in _template_classes(value):
+            for _, func in class_functions(cls):
+                yield func
+
+
+def _template_classes(value: type) -> list[type]:
+    """Return the classes of a typing class or data model whose functions are not Numba's own; at least the first."""
+    return [cls for number, cls in enumerate(value.__mro__) if number == 0 or not is_fixed_module(cls.__module__)]
+
+
+def _template_module(template: Any) -> str:
+    """Return the module of a typing template; one made by ``@type_callable`` has that of the decorated function.
+
+    ``infer_global`` derives a class of its own, in Numba, from the one that it is given.
+    """
+    generic = getattr(template, "generic", None)
+    for cell in getattr(generic, "__closure__", None) or ():
+        if isinstance(_content(cell), FunctionType):
+            return module_of(_content(cell)) or "numba"
+    modules = [str(cls.__module__) for cls in template.__mro__[:2]]
+    return next((module for module in modules if not is_fixed_module(module)), modules[0])
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # still empty
+        return None
+
+
+# ---------------------------------------------------------------- the registries
+
+
+def _scan_registries() -> None:
+    """Sort in what was registered since the last time; Numba's registries only grow."""
+    typing, lowering = builtin_registry, lowering_registry
+    parts = (
+        typing.functions, typing.attributes, typing.globals,
+        lowering.functions, lowering.getattrs, lowering.setattrs, lowering.casts, lowering.constants,
+    )  # fmt: skip
+    sizes = [len(part) for part in parts]
+    if sizes == _scanned:
+        return
+    news = [part[seen:] for part, seen in zip(parts, _scanned, strict=True)]
+    _scanned[:] = sizes
+    for template in news[0]:
+        _add_typing(template)
+    for template in news[1]:
+        _add_attribute(template)
+    for _, typ in news[2]:
+        for template in getattr(typ, "templates", ()):
+            _add_typing(template, overloads=False)
+    for implementation, key, signature in news[3]:
+        _add_lowering(key_name(key), implementation, signature, getattr(implementation, "__module__", None))
+    for part in news[4:6]:
+        for implementation, attr, signature in part:
+            # Numba wraps it in a function of its own
+            inner = (_content(cell) for cell in implementation.__closure__ or ())
+            module = next((module_of(func) for func in inner if isinstance(func, FunctionType)), None)
+            owner = _class_in(signature[0])
+            _add_lowering(key_name((owner.__name__, attr)), implementation, signature[:1], module)
+    for implementation, signature in (*news[6], *news[7]):
+        _add_lowering(CONVERSION, implementation, signature, getattr(implementation, "__module__", None))
+    _names.update(_overloads, _others)
+
+
+def _add_typing(template: Any, *, overloads: bool = True) -> None:
+    if _OverloadFunctionTemplate in template.__mro__:
+        if overloads and external_template(template):
+            known = _overloads.setdefault(key_name(template.key), [])
+            if _is_found_by_name(template.key):  # nobody asks those of an earlier function of this name any more
+                known[:] = [other for other in known if other.key is template.key]
+            known.append(template)
+    elif not is_fixed_module(_template_module(template)):
+        _note(key_name(template.key), template)
+
+
+def _add_attribute(template: Any) -> None:
+    owner = _class_in(template.key)
+    if _OverloadAttributeTemplate in template.__mro__:
+        if external_template(template):
+            _overloads.setdefault(key_name((owner.__name__, template._attr)), []).append(template)
+    elif is_extension(owner):
+        _of_classes.setdefault(owner, []).append(("attribute", template))
+        _news.append(_type_name(owner))
+    elif not is_fixed_module(template.__module__):
+        for attr in (name.removeprefix("resolve_") for name in vars(template) if name.startswith("resolve_")):
+            _note(key_name((owner.__name__, attr)), template)
+
+
+def _add_lowering(name: str, implementation: Any, signature: Any, module: str | None) -> None:
+    """Sort in code for types of *signature*: by the classes of types from outside Numba, or else by its name."""
+    owners = {cls for cls in map(_class_in, signature) if is_extension(cls)}
+    for owner in owners:
+        _of_classes.setdefault(owner, []).append((name, implementation))
+        _news.append(_type_name(owner))
+    if not owners and not is_fixed_module(module or "numba"):
+        _note(name, implementation)
+
+
+def _note(name: str, implementation: Any) -> None:
+    if implementation not in _others.setdefault(name, []):
+        _others[name].append(implementation)
+        _news.append(name)
+
+
+def _class_in(typ: Any) -> type:
+    return typ if isinstance(typ, type) else type(typ)
+
+
+def _is_found_by_name(value: Any) -> bool:
+    name = getattr(value, "__qualname__", None)
+    return name is not None and absolute(getattr(value, "__module__", None), name) is value
