@@ -39,7 +39,19 @@ def missing_parts() -> list[str]:
 
     wanted: list[tuple[object, str]] = [(owner, name) for owner, name, _ in hooks.PATCHES]
     from numba import _dynfunc, _helperlib
-    from numba.core import caching, codegen, dispatcher, environment, serialize, targetconfig
+    from numba.core import (
+        caching,
+        codegen,
+        datamodel,
+        dispatcher,
+        entrypoints,
+        environment,
+        imputils,
+        pythonapi,
+        serialize,
+        targetconfig,
+        types,
+    )
     from numba.core.runtime import _nrt_python, nrtdynmod
     from numba.core.typing import templates
 
@@ -55,6 +67,13 @@ def missing_parts() -> list[str]:
         (targetconfig, "ConfigStack"),
         (caching.Cache, "load_overload"),
         (templates, "builtin_registry"),
+        (imputils, "builtin_registry"),
+        (entrypoints, "init_all"),
+        (datamodel.registry.default_manager, "_handlers"),
+        (pythonapi, "_boxers"),
+        (pythonapi, "_unboxers"),
+        (pythonapi, "_reflectors"),
+        (types.Type, "_intern"),
         (nrtdynmod, "create_nrt_module"),
         (_nrt_python, "c_helpers"),
         (_helperlib, "c_helpers"),

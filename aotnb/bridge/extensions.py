@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from types import FunctionType
 from typing import Any
 
-from numba.core import types
+from numba.core import entrypoints, types
 from numba.core.datamodel.registry import default_manager
 from numba.core.imputils import builtin_registry as lowering_registry
 from numba.core.pythonapi import _boxers, _reflectors, _unboxers
@@ -32,6 +32,11 @@ _others: dict[str, list[Any]] = {}  # functions and typing classes
 _of_classes: dict[type, list[tuple[str, Any]]] = {}  # class of types -> (key, function or typing class) for such types
 _names: set[str] = set()  # those of the first two
 _news: list[str] = []  # the names of what came by other means than @overload, in order of registration
+
+
+def load_extensions() -> None:
+    """Let installed libraries teach the compiler, as Numba does before it compiles for the first time."""
+    entrypoints.init_all()
 
 
 def external_template(template: Any) -> bool:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from aotnb.bridge import extensions, install
 from aotnb.bridge import inspect as numba_facts
-from aotnb.bridge import install
 from aotnb.bridge.boxes import box_class
 from aotnb.bridge.codegen import BASE_SLOT, CLONE_SLOT, stub_slot
 from aotnb.bridge.environment import host_cpu, process_tree, switches_digest
@@ -414,6 +414,7 @@ class Resolver:
         self, kind: str, disp: Any, args: tuple[Any, ...], return_type: Any, flags: Any, use: Callable[..., Any]
     ) -> tuple[LoadedImage | None, Any, tuple[str, ...]]:
         """Ask the images in turn; give the first valid entry to *use*, or say why there is none."""
+        extensions.load_extensions()
         name = f"{disp.py_func.__module__ or ''}:{disp.py_func.__qualname__}"
         nearest: tuple[str, ...] = ("not_traced", f"{disp.py_func.__qualname__} is not in the image")
         for image in reversed(self.images):

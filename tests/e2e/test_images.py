@@ -347,6 +347,23 @@ def test_an_installed_extension_types_arithmetic_of_its_own(run: Run, tmp_path: 
     assert run("aotnb.load(IMAGE)\n" + use + "report(answers=answers, jit=compiled())\n")["jit"] == ["f", "helper"]
 
 
+def test_an_extension_that_numba_loads_by_itself(run: Run, tmp_path: Path) -> None:
+    """Its entry point is called before anything is compiled, and so before an image is asked what a decorator asks for."""
+    site = tmp_path / "site-packages"
+    metadata = site / "extension-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: extension\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[numba_extensions]\ninit = extension:init\n")
+    (site / "extension.py").write_text(EXTENSION + "\ndef init():\n    pass\n")
+    (tmp_path / "early.py").write_text('from numba import njit\n@njit("int64(int64)")\ndef double(x):\n    return x * 2\n')
+    use = (
+        "import sys\nsys.path.insert(0, 'site-packages')\nimport early\nanswers = [early.double(2), 'extension' in sys.modules]\n"
+    )
+    saved = run("aotnb.activate()\n" + use + "report(answers=answers, dropped=len(aotnb.save(IMAGE).dropped))\n")
+    assert saved == {"answers": [4, True], "dropped": 0}
+    assert run("aotnb.load(IMAGE)\n" + use + "report(answers=answers, jit=compiled())\n") == {"answers": [4, True], "jit": []}
+
+
 # ---- adding to an image ---------------------------------------------------------------------------------------------
 
 
