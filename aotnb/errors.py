@@ -26,6 +26,14 @@ class BuildError(AotError):
     """An image could not be built; nothing was written."""
 
 
+class UnitError(BuildError):
+    """LLVM could not compile a unit; *libraries* are the names of the code in it."""
+
+    def __init__(self, message: str, libraries: frozenset[str]) -> None:
+        super().__init__(message)
+        self.libraries = libraries
+
+
 class LinkError(BuildError):
     """The chosen linker failed or is missing."""
 

@@ -18,7 +18,7 @@ from aotnb.building.background import BackgroundSave
 from aotnb.building.edges import distributions_of
 from aotnb.building.pipeline import Job, check_target, cpu_targets, create, dump
 from aotnb.core.records import SaveReport
-from aotnb.errors import AotError, BuildError, ImageRejected
+from aotnb.errors import AotError, BuildError, ImageRejected, UnitError
 from aotnb.image.costs import Costs, question, read_costs, write_costs
 from aotnb.image.journal import journal_of, keep_only, locked, read_journal
 from aotnb.image.reader import ImageReader
@@ -76,8 +76,16 @@ def save(
     check_emit(emit)
     where, link = _where(path, link)
     with _writing(where, append=append, journal=journal) as keep:
-        job, done = _job(session, where, trace, keep, base, cpu_target, progress, journal=journal)
-        return done(dump(job, where, link=link, journal=journal, progress=progress, emit=emit))
+        failed: frozenset[str] = frozenset()
+        while True:
+            job, done = _job(session, where, trace, keep, base, cpu_target, progress, journal=journal, failed=failed)
+            try:
+                return done(dump(job, where, link=link, journal=journal, progress=progress, emit=emit))
+            except UnitError as error:
+                if error.libraries <= failed:
+                    raise
+                log.logger.warning("left out: %s", error)
+                failed |= error.libraries
 
 
 def save_in_background(
@@ -204,6 +212,7 @@ def _job(
     progress: Callable[[str, int, int], None] | None,
     *,
     journal: bool,
+    failed: frozenset[str] = frozenset(),
 ) -> tuple[Job, Callable[[SaveReport], SaveReport]]:
     """Describe what is to be built; also return what is to be called when that has succeeded."""
     instances = session.recorder.instances if trace is None else trace.instances
@@ -215,7 +224,8 @@ def _job(
     given = {instance.index for instance in instances if instance.python_called}
     if journal and not given:
         raise BuildError(f"there is nothing to add to {journal_of(path)}: nothing new was compiled")
-    job = create(session.recorder, instances, targets=cpu_targets(cpu_target), progress=progress, keep=keep, bases=bases)
+    targets = cpu_targets(cpu_target)
+    job = create(session.recorder, instances, targets=targets, progress=progress, keep=keep, bases=bases, failed=failed)
 
     def done(report: SaveReport) -> SaveReport:
         session.stored[path.absolute()] = stored | given

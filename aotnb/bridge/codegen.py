@@ -191,7 +191,11 @@ def _link(library: Any, texts: Iterable[str]) -> set[str]:
     for text in texts:
         for part in module_texts(text):
             module = parse_module(part)
-            defined.update(function.name for function in module.functions if not function.is_declaration)
+            for function in module.functions:
+                if not function.is_declaration:
+                    defined.add(function.name)
+                    if function.linkage == ll.Linkage.linkonce_odr:  # which the linker leaves out where nothing calls it any more
+                        function.linkage = "weak_odr"
             library.add_llvm_module(module)
     return defined
 

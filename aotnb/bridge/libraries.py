@@ -26,6 +26,14 @@ class LibraryFacts:
     unresolved: list[str] = field(default_factory=list)
     missing: bool = False
 
+    def wrapper_names(self) -> list[str]:
+        """Return the names of its wrappers."""
+        return [name for text in self.wrappers for name in defined_functions(text)]
+
+    def mentions(self, name: str) -> bool:
+        """Return whether its own code refers to a function called *name*."""
+        return any(f"@{name}" in text or f'@"{name}"' in text for text in self.texts)
+
 
 def linked_libraries(library: Any) -> list[Any]:
     """Return the code libraries that *library* links directly, each once."""
@@ -51,5 +59,4 @@ def library_facts(library: Any) -> LibraryFacts:
 
 def _calls_wrappers(facts: LibraryFacts) -> bool:
     """Return whether the code needs its own wrappers: a generator in object mode makes the object whose steps Python asks for."""
-    names = [name for text in facts.wrappers for name in defined_functions(text)]
-    return any(f"@{name}" in text or f'@"{name}"' in text for text in facts.texts for name in names)
+    return any(map(facts.mentions, facts.wrapper_names()))

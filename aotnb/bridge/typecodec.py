@@ -196,6 +196,7 @@ def _decode_structref(dec: TypeDecoder, cls: Tree, fields: Tree) -> types.Type:
 
 
 _AS_NUMBA_SAVES_IT = types.Type.__reduce__
+_open_types: list[types.Type] = []  # those of extensions that are being encoded, the outermost first
 _whole: weakref.WeakSet[types.Type] = weakref.WeakSet()  # those that are equal to what their trees make
 
 
@@ -208,10 +209,17 @@ def _extension(typ: Any) -> Tree:
     for name in _cached_properties(cls):
         getattr(typ, name)  # which of them are among the attributes must not depend on what was asked before
     state = {name: value for name, value in vars(typ).items() if name != "_code"}
-    tree = ["extension", name_tree(cls), [[name, _part(value)] for name, value in sorted(state.items())]]
+    refused = NotRelocatable(refusal("extension_type", type=typ, name=f"{cls.__module__}.{cls.__qualname__}"))
+    if any(typ is outer for outer in _open_types):
+        raise refused
+    _open_types.append(typ)
+    try:
+        tree = ["extension", name_tree(cls), [[name, _part(value)] for name, value in sorted(state.items())]]
+    finally:
+        _open_types.pop()
     if typ not in _whole:
         if cls.__reduce__ is not _AS_NUMBA_SAVES_IT or _decode_extension(TypeDecoder(), *tree[1:]) != typ:
-            raise NotRelocatable(refusal("extension_type", type=typ, name=f"{cls.__module__}.{cls.__qualname__}"))
+            raise refused
         _whole.add(typ)
     return tree
 

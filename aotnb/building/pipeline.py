@@ -104,11 +104,13 @@ def create(
     keep: Iterable[ImageReader] = (),
     freeze: bool = False,
     bases: Iterable[ImageReader] = (),
+    failed: Iterable[str] = (),
 ) -> Job:
     """Describe what is to be compiled, from the live objects of this process: the entries among *instances*, and those of *keep*.
 
     *targets* are the CPUs, see :func:`cpu_targets`. *freeze* makes a base image: entries of installed packages
-    get a summary. *bases* are the images that the new one builds on.
+    get a summary. *bases* are the images that the new one builds on; code called one of *failed* could not be
+    compiled before, and is left out.
     """
     started = time.perf_counter()
     targets = list(targets)
@@ -117,7 +119,7 @@ def create(
     keep, bases = list(keep), list(bases)
     found = {base.image_id: str(base.file.path.absolute()) for base in bases}
     found |= {image_id: place for image in keep for place, image_id in image.index["bases"]}
-    plan = Planner(recorder, found).plan(instances, keep)
+    plan = Planner(recorder, found, frozenset(failed)).plan(instances, keep)
     manifest, libraries = plan.manifest, plan.libraries
     if not any(instance.entry for instance in manifest.instances):
         raise BuildError(f"nothing to save: {_why_empty(plan)}")

@@ -57,13 +57,18 @@ class _Group:
     # name of code does not depend on whether Python calls it as well
     wrappers: dict[int, CanonicalLibrary] = field(default_factory=dict)
     problem: NotRelocatable | None = None
+    label: str = ""  # what names of its code begin with
 
 
 class Planner:
-    """Turns instances of a recorder into a :class:`Plan`; *bases* are the ids of the images that the new one builds on."""
+    """Turns instances of a recorder into a :class:`Plan`; *bases* are the ids of the images that the new one builds on.
 
-    def __init__(self, recorder: Recorder, bases: Collection[str] = ()) -> None:
+    *failed* are the names of code that could not be compiled before: what needs it is left out.
+    """
+
+    def __init__(self, recorder: Recorder, bases: Collection[str] = (), failed: Collection[str] = ()) -> None:
         self.recorder = recorder
+        self.failed = failed
         self.builder = ManifestBuilder(bases)
         self.dropped: list[Dropped] = []
         self.unexplained: list[Unexplained] = []
@@ -389,7 +394,9 @@ class Planner:
         owners.sort(key=lambda owner: owner.qualname)
         try:
             identity = [self._identity(owner) for owner in owners]
-            label = self._label(owners, group.members)
+            label = group.label = self._label(owners, group.members)
+            for facts in group.members:
+                self._wrap_callees(facts)
             raw = RawLibrary(label, [text for facts in group.members for text in facts.texts], identity)
             group.canonical = canonicalize(raw, self._known)
             self._known.update(group.canonical.functions)
@@ -397,13 +404,26 @@ class Planner:
                 if kind == "env":
                     self._known[key] = slot
             for facts in group.members:
-                if facts.wrappers and self._wants_python(facts.library):
-                    raw = RawLibrary(f"{label}.wrapper", facts.wrappers, "wrappers")
-                    wrapper = group.wrappers[id(facts.library)] = canonicalize(raw, self._known)
-                    self._known.update(wrapper.functions)  # who hands a generator on makes an object that Python asks
+                if self._wants_python(facts.library):
+                    self._wrap(group, facts)
             _check_provided([group.canonical, *group.wrappers.values()])
+            if any(library.name in self.failed for library in (group.canonical, *group.wrappers.values())):
+                raise NotRelocatable("LLVM could not compile it again from what was recorded; please report this")
         except NotRelocatable as error:
             group.problem = error
+
+    def _wrap_callees(self, facts: LibraryFacts) -> None:
+        """Take in the wrappers of what *facts* takes the address of: a function that is a value is called as C calls it."""
+        for key in self._uses(id(facts.library)):
+            used, group = self._facts[key], self._groups.get(key)
+            if group is not None and group.problem is None and any(map(facts.mentions, used.wrapper_names())):
+                self._wrap(group, used)
+
+    def _wrap(self, group: _Group, facts: LibraryFacts) -> None:
+        if facts.wrappers and id(facts.library) not in group.wrappers:
+            raw = RawLibrary(f"{group.label}.wrapper", facts.wrappers, "wrappers")
+            wrapper = group.wrappers[id(facts.library)] = canonicalize(raw, self._known)
+            self._known.update(wrapper.functions)
 
     def _label(self, owners: list[Instance], members: list[LibraryFacts]) -> str:
         """Return what names of the code begin with: function and argument types, and the kind of loop around it, if it is one."""
@@ -433,7 +453,8 @@ class Planner:
             library = group.canonical
             assert library is not None
             owners = [owner for facts in group.members if (owner := self._owner.get(id(facts.library))) is not None]
-            parts = [(library, sorted({name for name in self._library_uses(group) if name != library.name}))]
+            used = {*self._library_uses(group), *map(library_of, library.uses)}
+            parts = [(library, sorted(used - {library.name}))]
             parts += [(w, sorted({library.name, *map(library_of, w.uses)})) for w in group.wrappers.values()]
             for part, uses in parts:
                 if part.name not in self.builder.libraries:

@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 
 from aotnb.bridge.codegen import UnitObject, UnitSource, aligned_loops, compile_unit, declarations
 from aotnb.bridge.environment import apply_settings, compiler_settings, process_tree
+from aotnb.bridge.irtext import defined_functions
 from aotnb.bridge.symbols import is_helper
 from aotnb.building.functions import function_weights
 from aotnb.building.worker import Channel, Worker
 from aotnb.core.digest import digest
 from aotnb.core.records import Shard
-from aotnb.errors import AotWarning, BuildError
+from aotnb.errors import AotWarning, BuildError, UnitError
+from aotnb.image.model import library_of
 
 MIN_WEIGHT = 1000  # below it one shard is always enough
 
@@ -193,12 +195,23 @@ def _compile_here(board: _Board, numbers: list[int], runtime: str, times: list[S
         for number in numbers:
             board.tell()
             job = board.jobs[number]
-            item = compile_unit(board.source(number), runtime, job.cpu, job.features)
+            try:
+                item = compile_unit(board.source(number), runtime, job.cpu, job.features)
+            except Exception as error:
+                raise unit_error(job, error) from error
             board.optimised(number, item.bitcode)
             board.emitted(number, item)
             _add(times[0], item)
     for shard in times:
         shard.total = time.perf_counter() - started
+
+
+def unit_error(job: UnitJob, error: Exception) -> UnitError:
+    """Return the error that names the code which LLVM could not compile."""
+    libraries = {library_of(name) for text in job.texts for name in defined_functions(text)}
+    return UnitError(
+        f"{min(libraries)} could not be compiled: {type(error).__name__}: {error}; please report this", frozenset(libraries)
+    )
 
 
 def _add(shard: Shard, item: UnitObject) -> None:
@@ -247,7 +260,7 @@ def _drive(worker: Worker, board: _Board, shard: list[int], times: Shard) -> Non
                 if kind == "optimised":
                     board.optimised(number, value)
                 elif kind == "failed":
-                    raise value
+                    raise unit_error(job, value)
                 else:
                     item, times.peak = value
             item.bitcode = board.bitcode[number]

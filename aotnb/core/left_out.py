@@ -29,7 +29,7 @@ LEFT_OUT: dict[str, LeftOut] = {
     ),
     "extension_type": LeftOut(
         "type {type} of class {name} is more than its attributes",
-        "A function that handles a type of an extension whose identity cannot be taken over, such as one with `id()` in its key",
+        "A function that handles a type of an extension whose identity cannot be taken over, such as one that holds itself",
         "Another process could not tell whether it has the same type.",
         "Derive the `key` of the type from its attributes alone.",
     ),

@@ -295,6 +295,14 @@ def test_types_of_other_libraries_are_their_class_and_attributes() -> None:
     assert len(set(map(canonical, trees))) == len(trees)
 
 
+class Circular(types.Type):
+    """A type that holds itself."""
+
+    def __init__(self) -> None:
+        self.known = {"self": self}
+        super().__init__("circular")
+
+
 def refused() -> dict[str, types.Type]:
     class Local(NamedTuple):
         a: int
@@ -303,6 +311,7 @@ def refused() -> dict[str, types.Type]:
     return {
         "class that is not listed": types.Dummy("somebody"),
         "type that no other equals": Unique(),
+        "type that holds itself": Circular(),
         "class without a name": type("Local", (types.Type,), {"__module__": __name__})("x"),
         "deferred, not defined yet": types.deferred_type(),
         "opaque of no name": types.Opaque("somebody's"),

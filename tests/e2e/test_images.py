@@ -364,6 +364,28 @@ def test_an_extension_that_numba_loads_by_itself(run: Run, tmp_path: Path) -> No
     assert run("aotnb.load(IMAGE)\n" + use + "report(answers=answers, jit=compiled())\n") == {"answers": [4, True], "jit": []}
 
 
+def test_code_that_llvm_cannot_compile_costs_no_other_code(run: Run) -> None:
+    saved = run(
+        """
+        import aotnb.building.shards as shards
+        aotnb.activate()
+        import use
+        use.use()
+        compile_unit = shards.compile_unit
+
+        def compile_all_but_one(unit, *rest):
+            if any("lib.total" in text for text in unit.own):
+                raise NameError("total")
+            return compile_unit(unit, *rest)
+
+        shards.compile_unit = compile_all_but_one
+        saved = aotnb.save(IMAGE)
+        report(entries=saved.entries > 0, dropped=[(row.function, row.reason, "LLVM" in row.detail) for row in saved.dropped])
+        """
+    )
+    assert saved == {"entries": True, "dropped": [["total", "not_relocatable", True]]}
+
+
 # ---- adding to an image ---------------------------------------------------------------------------------------------
 
 

@@ -729,6 +729,40 @@ INTERVAL = """
     answer = moved(Interval(1.0, 2.0), 3.0)
     print(answer.lo, answer.hi, f(2.0), plain(3))
 """
+TEXTS = [
+    kind(  # LLVM's passes leave the destructor of its list without a caller
+        "text_replaced",
+        """
+            @njit
+            def f(s):
+                return s.replace("a", "xy", 1)
+            print(f("abca"))
+        """,
+        '"xy", 1',
+        '"xy", 2',
+    ),
+]
+FIRST_CLASS = [
+    kind(
+        "function_chosen_by_a_branch",
+        """
+            @njit
+            def a():
+                return 2
+            @njit
+            def b():
+                return 3
+            @njit
+            def f(flag):
+                g = a if flag else b
+                return g()
+            print(f(True), f(False))
+        """,
+        "return 3",
+        "return 4",
+    ),
+]
+
 OWN_TYPES = [
     kind(
         "type_lowered",
@@ -881,7 +915,7 @@ BATCHES = [
     Batch("generators", [*GENERATORS, Scenario("given_up", main=GIVEN_UP, changes=False, restored=False)]),
     Batch("callbacks", CALLBACKS),
     Batch("structs", STRUCTS),
-    Batch("own_types", OWN_TYPES),
+    Batch("own_types", [*OWN_TYPES, *TEXTS, *FIRST_CLASS]),
     Batch("left_out", LEFT_OUT_SO_FAR),
     Batch("registered", REGISTERED[:1]),
     Batch("registered_for_a_struct", REGISTERED[1:]),
