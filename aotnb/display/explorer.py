@@ -214,7 +214,7 @@ class Code(Widgets):
 
 
 class Explorer(Widgets):
-    """Everything of this process in tabs, with buttons to save and to load."""
+    """Everything of this process in tabs, with buttons to save, to load and to compact."""
 
     def __init__(self) -> None:
         import ipywidgets
@@ -224,13 +224,15 @@ class Explorer(Widgets):
         self.file = ipywidgets.Text(description="Image", value="notebook.aot")
         self.save = ipywidgets.Button(description="Save", tooltip="Compile what was recorded into this image")
         self.load = ipywidgets.Button(description="Load", tooltip="Use the code of this image from now on")
+        self.compact = ipywidgets.Button(description="Compact", tooltip="Fold the journal of this image into it")
         self.again = ipywidgets.Button(description="Refresh", tooltip="Take in what was compiled meanwhile")
         self.progress = ipywidgets.IntProgress(description="", min=0, max=1, layout={"visibility": "hidden"})
         self.status = ipywidgets.HTML()
         self.tabs = ipywidgets.Tab()
-        for button, action in ((self.save, self._save), (self.load, self._load), (self.again, lambda: "")):
+        self._actions = {self.save: self._save, self.load: self._load, self.compact: self._compact, self.again: lambda: ""}
+        for button, action in self._actions.items():
             button.on_click(lambda _, action=action: self._do(action))
-        actions = ipywidgets.HBox([self.file, self.save, self.load, self.again, self.progress], layout={"flex_flow": "row wrap"})
+        actions = ipywidgets.HBox([self.file, *self._actions, self.progress], layout={"flex_flow": "row wrap"})
         self.widget = ipywidgets.VBox([actions, self.status, self.tabs])
         self.refresh()
 
@@ -252,17 +254,18 @@ class Explorer(Widgets):
         return self.code.table()
 
     def _do(self, action: Callable[[], str]) -> None:
-        buttons = (self.save, self.load, self.again)
-        for button in buttons:
+        for button in self._actions:
             button.disabled = True
         try:
             said = action()
             self.refresh()
         except (AotError, OSError) as error:
             said = f"{type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            said = "interrupted; nothing was written"
         finally:
             self.progress.layout.visibility = "hidden"
-            for button in buttons:
+            for button in self._actions:
                 button.disabled = False
         self.status.value = f'<div role="status">{escape(said)}</div>'
 
@@ -271,6 +274,12 @@ class Explorer(Widgets):
 
         report = saving.save(self.file.value, progress=self._advance)
         return f"saved {report.path}: {report.entries} entries, {report.size / 1024:.0f} KB, left out: {len(report.dropped)}"
+
+    def _compact(self) -> str:
+        from aotnb import saving
+
+        report = saving.compact(self.file.value, progress=self._advance)
+        return f"compacted {report.path}: {report.entries} entries, {report.size / 1024:.0f} KB"
 
     def _load(self) -> str:
         report = session.load(self.file.value)

@@ -369,7 +369,30 @@ OTHERS = [
     ),
 ]
 
-EDITS = [*OVERLOADS, *INTRINSICS, *UFUNCS, *OTHERS]
+LOWERED = "@lower_builtin(target, types.Integer)\ndef lowered(context, builder, sig, args):\n    return builder.add(args[0], args[0])"
+LOWERINGS = [
+    overloads(
+        "lowering_defined_anew",
+        [
+            "from numba.extending import lower_builtin, type_callable",
+            TARGET + "\n@type_callable(target)\ndef typed(context):\n    return lambda x: x",
+            LOWERED,
+            F,
+        ],
+        [LOWERED.replace("add(args[0]", "mul(args[0]")],
+        notebook=[
+            IMPORTS,
+            "from numba.extending import lower_builtin, type_callable",
+            TARGET + "\n@type_callable(target)\ndef typed(context):\n    return lambda x: x",
+            LOWERED.replace("add(args[0]", "mul(args[0]"),
+            F,
+            OTHER,
+        ],
+        stages=["first", "again", "edited", "settled"],
+    ),
+]
+
+EDITS = [*OVERLOADS, *LOWERINGS, *INTRINSICS, *UFUNCS, *OTHERS]
 
 
 def test_edit(edit: Edit, nurseries: Nurseries) -> None:
