@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_quickstart import CONTRAST, DEFINE, pictures
+from looks import CONTRAST, DEFINE, pictures
 
 pytestmark = pytest.mark.browser
 

@@ -369,7 +369,9 @@ OTHERS = [
     ),
 ]
 
-LOWERED = "@lower_builtin(target, types.Integer)\ndef lowered(context, builder, sig, args):\n    return builder.add(args[0], args[0])"
+LOWERED = (
+    "@lower_builtin(target, types.Integer)\ndef lowered(context, builder, sig, args):\n    return builder.add(args[0], args[0])"
+)
 LOWERINGS = [
     overloads(
         "lowering_defined_anew",
