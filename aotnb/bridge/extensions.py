@@ -19,6 +19,7 @@ from numba.core.pythonapi import _boxers, _reflectors, _unboxers
 from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFunctionTemplate, builtin_registry
 
 from aotnb.bridge.inspect import absolute, key_name
+from aotnb.bridge.typeparts import all_types
 from aotnb.bridge.values import class_functions, function_digest, is_fixed_module, module_of
 from aotnb.core.digest import digest
 from aotnb.errors import NotRelocatable
@@ -133,7 +134,7 @@ def names_of_types(found: Iterable[Any]) -> set[str]:
     names: set[str] = set()
     for typ in found:
         if typ not in _names_of:
-            inner = _all_types(typ)
+            inner = all_types(typ)
             known = frozenset(_type_name(type(part)) for part in inner if is_extension(type(part)))
             if any(isinstance(part, types.DeferredType) for part in inner):
                 names |= known
@@ -143,31 +144,8 @@ def names_of_types(found: Iterable[Any]) -> set[str]:
     return names
 
 
-def _all_types(typ: Any) -> list[Any]:
-    """Return *typ* and the types inside it, each once."""
-    found = [typ]
-    seen = {id(typ)}
-    for current in found:  # grows
-        for inner in _types_in(list(vars(current).values())):
-            if id(inner) not in seen:
-                seen.add(id(inner))
-                found.append(inner)
-    return found
-
-
 def _type_name(cls: type) -> str:
     return f"{_TYPE}{cls.__module__}:{cls.__qualname__}"
-
-
-def _types_in(value: Any) -> Iterator[Any]:
-    if isinstance(value, types.Type):
-        yield value
-    elif isinstance(value, tuple | list | set | frozenset):
-        for item in value:
-            yield from _types_in(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _types_in(item)
 
 
 def _class_of(name: str) -> Any:

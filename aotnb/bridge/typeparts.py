@@ -53,6 +53,29 @@ def walk(typ: Any) -> Iterator[tuple[list[Step], Any]]:
         stack += [([*steps, step], inner) for step, inner in parts(current)]
 
 
+def all_types(typ: Any) -> list[Any]:
+    """Return *typ* and all types among its attributes and theirs, each once."""
+    found = [typ]
+    seen = {id(typ)}
+    for current in found:  # grows
+        for inner in _types_in(list(vars(current).values())):
+            if id(inner) not in seen:
+                seen.add(id(inner))
+                found.append(inner)
+    return found
+
+
+def _types_in(value: Any) -> Iterator[Any]:
+    if isinstance(value, types.Type):
+        yield value
+    elif isinstance(value, tuple | list | set | frozenset):
+        for item in value:
+            yield from _types_in(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _types_in(item)
+
+
 def members(typ: Any) -> Iterator[tuple[str, Any]]:
     """Yield (step, dispatcher) of the methods and properties of a jitclass."""
     yield from ((f"method:{name}", disp) for name, disp in typ.jit_methods.items())

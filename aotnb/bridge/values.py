@@ -29,7 +29,7 @@ from numba.stencils.stencil import StencilFunc
 from aotnb.bridge.methods import function_tree, method_tree, own_digest
 from aotnb.bridge.names import lookup, name_tree
 from aotnb.bridge.stencils import kernel_reads
-from aotnb.bridge.typeparts import type_of_class, types_of_objects
+from aotnb.bridge.typeparts import all_types, type_of_class, types_of_objects
 from aotnb.core.digest import digest, digest_bytes, nested_names, number_from, number_text
 from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
@@ -162,7 +162,9 @@ def live_ids(value: Any) -> tuple[int, ...]:
     if c_address(value) is not None or type_of_class(value) is not None or isinstance(value, StencilFunc):
         return (id(value),)
     if isinstance(value, types.Type):
-        return tuple(id(typ.class_type) for typ in types_of_objects(value) if isinstance(typ, types.ClassInstanceType))
+        classes = (typ.class_type for typ in types_of_objects(value) if isinstance(typ, types.ClassInstanceType))
+        extended = (type(typ) for typ in all_types(value) if not is_fixed_module(type(typ).__module__))
+        return tuple(map(id, (*classes, *extended)))
     return ()
 
 

@@ -26,6 +26,8 @@ PANE_LINES = 2000
 STATIC_ROWS = 200
 _CODE_COLUMNS = ("method", "signature", "kind", "state", "seconds")
 _WIDE = {"width": "100%"}
+_NARROW = {"width": "auto"}
+_SHARE = {"flex": "1 1 20em", "min_width": "0"}  # of a row, or a row of its own where that is narrow
 
 
 class Widgets:
@@ -53,7 +55,7 @@ class Widgets:
 class Pages:
     """A list in pages of :data:`PAGE`: a ``Select`` with the number of its page below it."""
 
-    def __init__(self, label: str, chosen: Callable[[Any], None]) -> None:
+    def __init__(self, label: str, chosen: Callable[[Any], None], layout: dict[str, str] = _WIDE) -> None:
         import ipywidgets
 
         self._entries: Sequence[tuple[str, Any]] = ()
@@ -64,7 +66,8 @@ class Pages:
         self.count = ipywidgets.Label()
         self.select.observe(self._pick, "value")
         self.page.observe(lambda _: self._show(), "value")
-        self.widget = ipywidgets.VBox([self.select, ipywidgets.HBox([self.page, self.count])], layout=_WIDE)
+        self.turn = ipywidgets.HBox([self.page, self.count])
+        self.widget = ipywidgets.VBox([self.select, self.turn], layout=layout)
 
     def fill(self, entries: Sequence[tuple[str, Any]]) -> None:
         """Show other entries, from the first page on."""
@@ -75,6 +78,8 @@ class Pages:
         self.page.max = pages
         self._quiet = False
         self.count.value = f"of {pages}, {len(entries)} in all"
+        self.turn.layout.display = None if pages > 1 else "none"
+        self.select.rows = min(10, max(3, len(entries)))
         self._show()
 
     def _show(self) -> None:
@@ -96,13 +101,15 @@ class Pages:
 class Rows(Widgets):
     """The rows of one report: filter, sort, pages, and every column of the row that is selected."""
 
-    def __init__(self, title: str, table: Table) -> None:
+    def __init__(self, title: str, table: Table, label: Sequence[str] = ()) -> None:
         import ipywidgets
 
         self.title, self._table = title, table
+        # the columns by which the list tells rows apart
+        self._label = [table.columns.index(name) for name in label or table.columns[:4]]
         self.filter = ipywidgets.Text(description="Filter", placeholder="part of any column", continuous_update=False)
         self.sort = ipywidgets.Dropdown(description="Sort by", options=[("as recorded", -1), *_numbered(table.columns)])
-        self.descending = ipywidgets.Checkbox(description="largest first", value=True)
+        self.descending = ipywidgets.Checkbox(description="largest first", value=True, indent=False, layout=_NARROW)
         self.detail = ipywidgets.HTML()
         self.pages = Pages("Rows", self._look)
         for control in (self.filter, self.sort, self.descending):
@@ -124,7 +131,7 @@ class Rows(Widgets):
                 key=lambda row: (row[column] is not None, row[column] or 0 if _is_number(row[column]) else 0, str(row[column]))
             )
             rows = rows[::-1] if self.descending.value else rows
-        self.pages.fill([(" | ".join(cell(value) for value in row[:4]), row) for row in rows])
+        self.pages.fill([(" | ".join(cell(row[place]) for place in self._label), row) for row in rows])
 
     def _look(self, row: tuple[Any, ...] | None) -> None:
         if row is None:
@@ -147,13 +154,13 @@ class Code(Widgets):
         self.title = "Code instances"
         self.filter = ipywidgets.Text(description="Filter", placeholder="part of name, types or state", continuous_update=False)
         self.sort = ipywidgets.Dropdown(description="Sort by", options=["compile time", "name"])
-        self.only = ipywidgets.Checkbox(description="only what was valid in this world")
+        self.only = ipywidgets.Checkbox(description="only what was valid in this world", indent=False, layout=_NARROW)
         self.world = ipywidgets.IntSlider(description="World", min=1, max=1, continuous_update=False)
         self.show = ipywidgets.Dropdown(description="Show", options=PANES)
         self.text = ipywidgets.HTML()
-        self.methods = Pages("Method", self._take_method)
-        self.specializations = Pages("Types", self._take_specialization)
-        self.instances = Pages("Code", self._take_instance)
+        self.methods = Pages("Method", self._take_method, _SHARE)
+        self.specializations = Pages("Types", self._take_specialization, _SHARE)
+        self.instances = Pages("Code", self._take_instance, _SHARE)
         self._item: Item | None = None
         self._items: list[Item] = []
         for control in (self.filter, self.sort, self.only, self.world):
@@ -161,13 +168,16 @@ class Code(Widgets):
         self.show.observe(lambda _: self._look(), "value")
         controls = ipywidgets.HBox([self.filter, self.sort, self.world, self.only], layout={"flex_flow": "row wrap"})
         lists = [self.methods.widget, self.specializations.widget, self.instances.widget]
-        self.widget = ipywidgets.VBox([controls, *lists, self.show, self.text])
+        tree = ipywidgets.HBox(lists, layout={"flex_flow": "row wrap", "width": "100%"})
+        self.widget = ipywidgets.VBox([controls, tree, self.show, self.text])
         self.refresh()
 
     def refresh(self) -> None:
         """Take in what was compiled or loaded meanwhile."""
         self._items = items()
+        newest = self.world.value == self.world.max
         self.world.max = session.world()
+        self.world.value = self.world.max if newest else self.world.value
         self._fill()
 
     def table(self) -> Table:
@@ -222,11 +232,11 @@ class Explorer(Widgets):
         self.title = "aotnb explorer"
         self.code = Code()
         self.file = ipywidgets.Text(description="Image", value="notebook.aot")
-        self.save = ipywidgets.Button(description="Save", tooltip="Compile what was recorded into this image")
-        self.load = ipywidgets.Button(description="Load", tooltip="Use the code of this image from now on")
-        self.compact = ipywidgets.Button(description="Compact", tooltip="Fold the journal of this image into it")
-        self.again = ipywidgets.Button(description="Refresh", tooltip="Take in what was compiled meanwhile")
-        self.progress = ipywidgets.IntProgress(description="", min=0, max=1, layout={"visibility": "hidden"})
+        self.save = ipywidgets.Button(description="Save", tooltip="Compile what was recorded into this image", layout=_NARROW)
+        self.load = ipywidgets.Button(description="Load", tooltip="Use the code of this image from now on", layout=_NARROW)
+        self.compact = ipywidgets.Button(description="Compact", tooltip="Fold the journal of this image into it", layout=_NARROW)
+        self.again = ipywidgets.Button(description="Refresh", tooltip="Take in what was compiled meanwhile", layout=_NARROW)
+        self.progress = ipywidgets.IntProgress(description="", min=0, max=1, layout={"display": "none"})
         self.status = ipywidgets.HTML()
         self.tabs = ipywidgets.Tab()
         self._actions = {self.save: self._save, self.load: self._load, self.compact: self._compact, self.again: lambda: ""}
@@ -241,9 +251,11 @@ class Explorer(Widgets):
         chosen = self.tabs.selected_index
         self.code.refresh()
         self.rows = {
-            "Stragglers": Rows("Stragglers", stragglers_table(stragglers())),
-            "Invalidations": Rows("Invalidations", invalidations_table(session.invalidations())),
-            "Roots": Rows("Roots", roots_table()),
+            "Stragglers": Rows("Stragglers", stragglers_table(stragglers()), ("function", "signature", "reason")),
+            "Invalidations": Rows(
+                "Invalidations", invalidations_table(session.invalidations()), ("world", "cause", "victim", "argument_types")
+            ),
+            "Roots": Rows("Roots", roots_table(), ("method", "kind", "value", "added_by")),
         }
         self.tabs.children = [self.code.widget, *(rows.widget for rows in self.rows.values())]
         self.tabs.titles = ["Code", *self.rows]
@@ -264,7 +276,7 @@ class Explorer(Widgets):
         except KeyboardInterrupt:
             said = "interrupted; nothing was written"
         finally:
-            self.progress.layout.visibility = "hidden"
+            self.progress.layout.display = "none"
             for button in self._actions:
                 button.disabled = False
         self.status.value = f'<div role="status">{escape(said)}</div>'
@@ -286,7 +298,7 @@ class Explorer(Widgets):
         return f"loaded {report.path}: {report.entries} entries in {report.milliseconds:.1f} ms"
 
     def _advance(self, stage: str, done: int, total: int) -> None:
-        self.progress.layout.visibility = "visible"
+        self.progress.layout.display = None
         self.progress.max, self.progress.value, self.progress.description = max(total, 1), done, stage
 
 

@@ -17,8 +17,11 @@ def double(x):
 """
 
 
-def pictures(page: Any, folder: Path, name: str) -> None:
-    """Take screenshots, wide and narrow, light and dark; into ``AOTNB_SCREENSHOTS`` where somebody wants to look at them."""
+def pictures(page: Any, folder: Path, name: str, part: str | None = None) -> None:
+    """Take screenshots of the page or of a *part*, wide and narrow, light and dark.
+
+    They are put into ``AOTNB_SCREENSHOTS`` where somebody wants to look at them.
+    """
     target = Path(os.environ.get("AOTNB_SCREENSHOTS") or folder)
     target.mkdir(parents=True, exist_ok=True)
     for theme in ("Light", "Dark"):
@@ -26,7 +29,8 @@ def pictures(page: Any, folder: Path, name: str) -> None:
         for size, width in (("wide", 1280), ("narrow", 640)):
             page.set_viewport_size({"width": width, "height": 900})
             page.wait_for_timeout(300)
-            page.screenshot(path=target / f"{name}-{theme.lower()}-{size}.png")
+            seen = page if part is None else page.locator(part).first
+            seen.screenshot(path=target / f"{name}-{theme.lower()}-{size}.png")
     page.set_viewport_size({"width": 1280, "height": 900})
 
 

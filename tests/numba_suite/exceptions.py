@@ -50,6 +50,8 @@ LOOKS_AT_COMPILATION: dict[str, str] = {
     "test_dispatcher.TestNoRetryFailedSignature.test_error_count": "how often an overload is asked",
     "test_function_type.TestFunctionType.test_experimental_feature_warning": "a warning that the compiler prints",
     "test_function_type.TestInliningFunctionType.test_inlining_global_dispatcher": "the number of blocks in the optimised IR",
+    "test_extending.TestOverloadMethodCaching.test_caching_overload_method": _CACHE,
+    "test_linalg.TestProduct.test_contiguity_warnings": "a warning that the compiler prints",
     "test_withlifting.TestLiftObjCaching.test_objmode_caching_basic": _CACHE,
     "test_withlifting.TestLiftObjCaching.test_objmode_caching_call_closure_bad": _CACHE,
     "test_withlifting.TestLiftObjCaching.test_objmode_caching_call_closure_good": _CACHE,

@@ -394,7 +394,48 @@ LOWERINGS = [
     ),
 ]
 
-EDITS = [*OVERLOADS, *LOWERINGS, *INTRINSICS, *UFUNCS, *OTHERS]
+PRICE = """
+class Price:
+    def __init__(self, value):
+        self.value = value
+class PriceType(types.Type):
+    def __init__(self):
+        super().__init__("Price")
+@typeof_impl.register(Price)
+def typeof_price(value, c):
+    return PriceType()
+@register_model(PriceType)
+class PriceModel(models.StructModel):
+    def __init__(self, dmm, fe_type):
+        models.StructModel.__init__(self, dmm, fe_type, [("value", types.int64)])
+make_attribute_wrapper(PriceType, "value", "value")
+@unbox(PriceType)
+def unbox_price(typ, obj, c):
+    held = cgutils.create_struct_proxy(typ)(c.context, c.builder)
+    field = c.pyapi.object_getattr_string(obj, "value")
+    held.value = c.pyapi.long_as_longlong(field)
+    c.pyapi.decref(field)
+    return NativeValue(held._getvalue())
+@box(PriceType)
+def box_price(typ, value, c):
+    held = cgutils.create_struct_proxy(typ)(c.context, c.builder, value=value)
+    cls = c.pyapi.unserialize(c.pyapi.serialize_object(Price))
+    return c.pyapi.call_function_objargs(cls, [c.pyapi.long_from_longlong(held.value)])
+"""
+EXTENDING = "from numba.core import cgutils\nfrom numba.extending import box, make_attribute_wrapper, models, NativeValue, register_model, typeof_impl, unbox"
+TYPES = [
+    overloads(
+        "type_defined_anew",  # another class: code that makes objects of the first one must not serve it
+        [EXTENDING, PRICE, "@njit\ndef f(price):\n    return price"],
+        [PRICE],
+        call="say(type(f(Price(10))) is Price, f(Price(10)).value, other(10))",
+        changes=False,
+        cause=None,
+        stages=["first", "again", "edited", "settled"],
+    ),
+]
+
+EDITS = [*OVERLOADS, *TYPES, *LOWERINGS, *INTRINSICS, *UFUNCS, *OTHERS]
 
 
 def test_edit(edit: Edit, nurseries: Nurseries) -> None:
