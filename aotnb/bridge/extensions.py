@@ -133,6 +133,8 @@ def names_of_types(found: Iterable[Any]) -> set[str]:
         return set()  # there are no such types: one without a data model cannot be compiled
     names: set[str] = set()
     for typ in found:
+        if not isinstance(typ, types.Type):
+            continue
         if typ not in _names_of:
             inner = all_types(typ)
             known = frozenset(_type_name(type(part)) for part in inner if is_extension(type(part)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -223,13 +223,14 @@ def _compile_core(original: Any) -> Any:
     return _compile_core
 
 
-def _handled_types(state: Any) -> list[Any]:
-    """Return the types of all that the code of a finished compilation handles."""
-    found = [*(state.args or ()), state.return_type, *(state.typemap or {}).values()]
+def _handled_types(state: Any) -> Iterator[Any]:
+    """Yield the types of all that the code of a finished compilation handles, some of them more than once."""
+    yield from state.args or ()
+    yield state.return_type
+    yield from (state.typemap or {}).values()
     for signature in (state.calltypes or {}).values():
         if signature is not None:
-            found += [signature.return_type, *signature.args]
-    return [typ for typ in dict.fromkeys(found) if typ is not None]
+            yield from (signature.return_type, *signature.args)
 
 
 def attributes_of(blocks: Any) -> set[tuple[str, str]]:

@@ -225,6 +225,8 @@ class Validator:
         found = "absent" if value is ABSENT else digest(value_tree(value))
         if found != edge.digest:
             now = "is gone" if value is ABSENT else f"is {summary(value)}"
+            if now == f"is {edge.summary}":
+                now = f"is one of that name with another {'definition' if _is_code(value) else 'content'}"
             reason = "closure_changed" if edge.kind == "free" else "callee_changed" if _is_code(value) else "global_changed"
             raise _Refused(reason, f"{edge.name} read by {instance.qualname} was {edge.summary}, {now}")
         self.verdict.visits[-1].values.append((edge, value))
