@@ -127,6 +127,11 @@ def is_extension(cls: type) -> bool:
 _names_of: weakref.WeakKeyDictionary[Any, frozenset[str]] = weakref.WeakKeyDictionary()
 
 
+def is_type_name(name: str) -> bool:
+    """Return whether *name* is that of a class of types."""
+    return name.startswith(_TYPE)
+
+
 def names_of_types(found: Iterable[Any]) -> set[str]:
     """Return the names of the classes from outside Numba that *found*, and the types inside them, are made by."""
     if not any(map(is_extension, default_manager._handlers)):

@@ -522,7 +522,10 @@ class Recorder:
     def _note_overload_sets(self, frame: Instance) -> None:
         """Digest what is registered from outside Numba for everything that was resolved, as it is now."""
         frame.resolved.add(extensions.CONVERSION)
-        for name in {numba_facts.key_name(key) for key in frame.resolved}:
+        names = {key for key in frame.resolved if isinstance(key, str) and extensions.is_type_name(key)}
+        if extended := extensions.extended_names():
+            names |= {numba_facts.key_name(key) for key in frame.resolved} & extended
+        for name in names:
             try:
                 content = extensions.overload_set_digest(name)
             except NotRelocatable as error:
