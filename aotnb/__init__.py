@@ -1,7 +1,7 @@
 """Ahead-of-time native images for Numba in Jupyter: trace, save, load, and run without the JIT.
 
 Record      :func:`trace`, :func:`precompile`, :func:`compile_workload`, :func:`setup_workload`
-Build       :func:`save`, :func:`save_in_background`, :func:`compact`
+Build       :func:`save`, :func:`save_in_background`, :func:`compact`, :func:`compact_in_background`
 Load        :func:`load`
 Look        :func:`explain`, :func:`status`, :func:`traces`, :func:`last_trace`, :func:`misses`
 Reports     :func:`roots`, :func:`stragglers`, :func:`diff`, :func:`invalidations`, :func:`explore`
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aotnb.guards import forbid_compilation
     from aotnb.replay import precompile
     from aotnb.reports.question import explain
-    from aotnb.saving import compact, save, save_in_background
+    from aotnb.saving import compact, compact_in_background, save, save_in_background
     from aotnb.session import (
         activate,
         check,
@@ -45,6 +45,7 @@ __all__ = [
     "activate",
     "check",
     "compact",
+    "compact_in_background",
     "compile_workload",
     "deactivate",
     "diff",
@@ -75,7 +76,7 @@ _HOMES = {
     "aotnb.reports.question": ("explain",),
     "aotnb.guards": ("forbid_compilation",),
     "aotnb.replay": ("precompile",),
-    "aotnb.saving": ("compact", "save", "save_in_background"),
+    "aotnb.saving": ("compact", "compact_in_background", "save", "save_in_background"),
     "aotnb.workload": ("compile_workload", "setup_workload"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -97,12 +97,13 @@ def save_in_background(
     journal: bool = False,
     base: Iterable[str | Path] | None = None,
     cpu_target: str | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
     tell: Callable[[BackgroundSave], None] = lambda save: None,
 ) -> BackgroundSave:
     """Describe what was recorded up to now, and let another process compile it into an image at *path*.
 
-    The parameters are those of :func:`save`; *tell* is called, in a thread, with the returned object when it has ended. Its
-    ``wait()`` gives the report or raises, ``cancel()`` stops it.
+    The parameters are those of :func:`save`; *progress* is called in a thread, and so is *tell*, with the returned object when it
+    has ended. Its ``wait()`` gives the report or raises, ``cancel()`` stops it.
 
     Raises
     ------
@@ -111,10 +112,26 @@ def save_in_background(
     """
     session = active()
     where, link = _where(path, link)
-    writing = _writing(where, append=append, journal=journal)
+
+    def describe(keep: list[ImageReader]) -> tuple[Job, Callable[[SaveReport], SaveReport]]:
+        return _job(session, where, trace, keep, base, cpu_target, None, journal=journal)
+
+    return _in_background(where, link, _writing(where, append=append, journal=journal), describe, journal, progress, tell)
+
+
+def _in_background(
+    path: Path,
+    link: str,
+    writing: contextlib.AbstractContextManager[list[ImageReader]],
+    describe: Callable[[list[ImageReader]], tuple[Job, Callable[[SaveReport], SaveReport]]],
+    journal: bool,
+    progress: Callable[[str, int, int], None] | None,
+    tell: Callable[[BackgroundSave], None],
+) -> BackgroundSave:
+    """Start a build in another process; *writing* ends when that has ended."""
     keep = writing.__enter__()
     try:
-        job, done = _job(session, where, trace, keep, base, cpu_target, None, journal=journal)
+        job, done = describe(keep)
     except BaseException:
         writing.__exit__(*sys.exc_info())
         raise
@@ -126,7 +143,7 @@ def save_in_background(
             writing.__exit__(None if save.error is None else type(save.error), save.error, None)
         tell(save)
 
-    return BackgroundSave(job, where, link, journal, ended)
+    return BackgroundSave(job, path, link, journal, ended, progress)
 
 
 def compact(
@@ -146,11 +163,42 @@ def compact(
     session = active()
     where, link = _where(path, link)
     with _writing(where, append=True) as keep:
-        if not keep:
-            raise ImageRejected("missing_file", f"there is no image {where}; make one with %aot_save or `aotnb run --record`")
-        job = create(session.recorder, [], targets=keep[0].targets, progress=progress, keep=keep)
-        costs = _costs([], [image.image_id for image in keep])
-        return _saved(session, dump(job, where, link=link, progress=progress), costs)
+        job, done = _compaction(session, where, keep, progress)
+        return done(dump(job, where, link=link, progress=progress))
+
+
+def compact_in_background(
+    path: str | Path | None = None,
+    *,
+    link: str = "auto",
+    progress: Callable[[str, int, int], None] | None = None,
+    tell: Callable[[BackgroundSave], None] = lambda save: None,
+) -> BackgroundSave:
+    """Do as :func:`compact` does in another process, and return at once what :func:`save_in_background` returns.
+
+    Raises
+    ------
+    ImageRejected, LinkError
+        As :func:`compact`.
+    """
+    session = active()
+    where, link = _where(path, link)
+
+    def describe(keep: list[ImageReader]) -> tuple[Job, Callable[[SaveReport], SaveReport]]:
+        return _compaction(session, where, keep, None)
+
+    return _in_background(where, link, _writing(where, append=True), describe, False, progress, tell)
+
+
+def _compaction(
+    session: Session, path: Path, keep: list[ImageReader], progress: Callable[[str, int, int], None] | None
+) -> tuple[Job, Callable[[SaveReport], SaveReport]]:
+    """Describe an image of the images *keep*; also return what is to be called when it has been built."""
+    if not keep:
+        raise ImageRejected("missing_file", f"there is no image {path}; make one with %aot_save or `aotnb run --record`")
+    job = create(session.recorder, [], targets=keep[0].targets, progress=progress, keep=keep)
+    costs = _costs([], [image.image_id for image in keep])
+    return job, lambda report: _saved(session, report, costs)
 
 
 def check_cpu_target(text: str | None = None) -> None:

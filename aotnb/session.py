@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -508,6 +509,21 @@ def valid_in(number: int) -> list[Specialization]:
     found = _session.worlds.valid_in(number)
     served = [specialization(image.reader, entry) for image, entry in (i.from_image for i in found if i.from_image is not None)]
     return [*specializations([instance for instance in found if instance.from_image is None]), *served]
+
+
+def spans() -> dict[tuple[str | None, int], tuple[tuple[int, int | None], ...]]:
+    """Return in which worlds code was valid: (None, index of an instance) or (image id, number of an entry) -> (first, last) ...
+
+    The last world is None where the code is valid still. What no dispatcher ever held is missing: only other code calls it.
+    """
+    if _session is None:
+        return {}
+    check()
+    found: dict[tuple[str | None, int], set[tuple[int, int | None]]] = defaultdict(set)
+    for instance, first, last in _session.worlds.spans():
+        image, number = instance.from_image or (None, instance.index)
+        found[image and image.reader.image_id, number].add((first, last))
+    return {key: tuple(sorted(times, key=lambda span: span[0])) for key, times in found.items()}
 
 
 def invalidations() -> tuple[Invalidation, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import pkgutil
 import re
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 import aotnb
 
 ROOT = Path(__file__).resolve().parents[1]
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 REFERENCE = ROOT / "docs" / "reference"
 
 
@@ -36,9 +39,54 @@ def test_every_magic_and_option_is_on_its_page() -> None:
             parser = getattr(AotMagics, name).parser
             entry = re.search(rf"^`%%?{name}\b.*?(?=^`%|\Z)", text, re.MULTILINE | re.DOTALL)
             assert entry is not None, (kind, name)
-            options = [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
-            missing = [option for option in options if option not in entry[0] and option not in ("--help", "--quiet")]
-            assert missing == [], name
+            options = {option for action in parser._actions for option in action.option_strings if option.startswith("--")}
+            told = set(OPTION.findall(entry[0]))
+            assert options - told - {"--help", "--quiet"} == set(), name
+            assert told - options == set(), name
+
+
+def test_every_command_and_option_is_on_its_page() -> None:
+    from aotnb.cli.main import build_parser
+
+    (commands,) = [action.choices for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    sections = dict(re.findall(r"^## aotnb ([\w, ]+?)$(.*?)(?=^## |\Z)", page("command-line.md"), re.MULTILINE | re.DOTALL))
+    told = {name.removeprefix("aotnb ").strip(): text for names, text in sections.items() for name in names.split(",")}
+    assert set(told) == set(commands)
+    for name, parser in commands.items():
+        options = {option for action in parser._actions for option in action.option_strings}
+        assert {option for option in options if option.startswith("--")} - set(OPTION.findall(told[name])) == {"--help"}, name
+        synopsis = re.search(r"```\n(.*?)```", told[name], re.DOTALL)
+        assert synopsis is not None, name
+        # what follows the script or the file in an example belongs to that
+        assert set(OPTION.findall(synopsis[1])) - options == set(), name
+
+
+def test_every_reason_is_on_its_page() -> None:
+    from aotnb.reports.explain import REASONS
+
+    assert set(re.findall(r"^### (\w+)$", page("reason-codes.md"), re.MULTILINE)) == set(REASONS)
+
+
+def _described(text: str) -> set[str]:
+    """Return the names of columns in a docstring: ``a, b : type`` lines."""
+    lines = re.findall(r"^ *(\w+(?:, \w+)*) : \w", text, re.MULTILINE)
+    return {name for line in lines for name in line.split(", ")}
+
+
+@pytest.mark.parametrize(
+    ("function", "columns"),
+    [
+        ("aotnb.display.asked.stragglers", "aotnb.reports.stragglers.COLUMNS"),
+        ("aotnb.display.asked.diff", "aotnb.reports.differences.COLUMNS"),
+        ("aotnb.display.asked.roots", "aotnb.reports.roots.ROOT_COLUMNS"),
+        ("aotnb.reports.changes.Invalidations.frame", "aotnb.reports.changes.COLUMNS"),
+        ("aotnb.reports.frames.compilations", "aotnb.reports.tables.COMPILATION_COLUMNS"),
+    ],
+)
+def test_every_column_is_described(function: str, columns: str) -> None:
+    found = pkgutil.resolve_name(function)
+    assert _described(found.__doc__) == set(pkgutil.resolve_name(columns))
+    assert function in page("frames.md")
 
 
 def test_every_setting_is_on_its_page() -> None:

@@ -58,6 +58,18 @@ def test_first_results_leave_out_what_was_not_measured() -> None:
     assert widths == {"cold": [2.0, 1.0], "Numba's cache": [0.2], "image": [0.01]}
 
 
+def test_results_of_the_benchmark_are_drawn(tmp_path: Path) -> None:
+    measured = plots.benchmark_results(Path(__file__).parents[1] / "benchmarks" / "first_call.json")
+    assert set(measured) == {"stumpy_stump", "umap_fit"}
+    widths = {bars.get_label(): [bar.get_width() for bar in bars] for bars in plots.first_results(measured).axes[0].containers}
+    assert set(widths) == {"cold", "Numba's cache", "image"}
+    assert all(cold > image for cold, image in zip(widths["cold"], widths["image"], strict=True))
+    (tmp_path / "other.json").write_text("[1]", encoding="utf-8")
+    for name, words in (("other.json", "holds no results"), ("none.json", "cannot read")):
+        with pytest.raises(AotError, match=words):
+            plots.benchmark_results(tmp_path / name)
+
+
 def test_bars_are_added_up_and_sorted() -> None:
     figure = plots.bars("Roots", "bytes", [("a", 1), ("b", 5), ("a", 2)])
     assert [bar.get_width() for bar in figure.axes[0].patches] == [5, 3]

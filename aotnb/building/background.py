@@ -20,16 +20,26 @@ from aotnb.errors import AotError, BuildError
 class BackgroundSave:
     """A save that is under way. The file appears, or is replaced, as a whole when it is done.
 
-    ``stage``, ``done`` and ``total`` say how far it is; *tell* is called with this object, in another thread, at its end.
+    ``stage``, ``done`` and ``total`` say how far it is. In another thread, *progress* is called with them whenever they change,
+    and *tell* with this object at its end.
     """
 
-    def __init__(self, job: Job, path: Path, link: str, journal: bool, tell: Callable[[BackgroundSave], None]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        path: Path,
+        link: str,
+        journal: bool,
+        tell: Callable[[BackgroundSave], None],
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> None:
         self.path = str(path)
         self.stage, self.done, self.total = "start", 0, 1
         self.report: SaveReport | None = None
         self.error: AotError | None = None
         self._cancelled = False
         self._tell = tell
+        self._progress = progress or (lambda stage, done, total: None)
         self._worker = Worker(__name__)
         self._worker.send((job, path, link, journal, compiler_settings()))
         self._thread = threading.Thread(target=self._listen, name=f"aotnb save {path.name}", daemon=True)
@@ -70,6 +80,7 @@ class BackgroundSave:
                 kind, value = self._worker.receive()
                 if kind == "progress":
                     self.stage, self.done, self.total = value
+                    self._progress(*value)
                 elif kind == "saved":
                     self.report = value
                 else:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 Tree = Any
 
 _WORD = re.compile(r"[A-Za-z_]\w*\Z")
+_NAME = re.compile(r"[A-Za-z_][\w.]*\.[\w.<>]+\Z")
 _RESERVED = frozenset({"null", "true", "false"})
 _TOKEN = re.compile(
     r'\s*(?:(?P<dim>\d+d\b)|(?P<word>[A-Za-z_]\w*)|(?P<string>"(?:[^"\\]|\\.)*")'
@@ -37,6 +38,25 @@ def type_text(tree: Tree) -> str:
     kind, parts = tree[0], tree[1:]
     special = _SPECIAL.get(kind, lambda parts: None)(parts)
     return special or f"{kind}({', '.join(map(type_text, parts))})"
+
+
+def change_text(before: str, after: str) -> str:
+    """Return what a value is now beside what it was, both in a few words; these may be the same although the values differ.
+
+    >>> change_text("3", "4")
+    '4'
+    >>> change_text("jitted function m.f", "jitted function m.f")
+    'another definition of that name (other code, defaults, options or closure)'
+    >>> change_text("array(int64, shape (3,))", "array(int64, shape (3,))")
+    'another array of that type and shape (other values, layout or flags)'
+    """
+    if after != before:
+        return after
+    if before.startswith("jitted function ") or _NAME.match(before):
+        return "another definition of that name (other code, defaults, options or closure)"
+    if before.startswith("array("):
+        return "another array of that type and shape (other values, layout or flags)"
+    return "another one, which reads the same"
 
 
 def symbol_text(tree: Tree) -> str:

@@ -20,7 +20,7 @@ from aotnb.reports.changes import Invalidations
 from aotnb.reports.differences import Side, diff_table
 from aotnb.reports.explain import cure, sentence
 from aotnb.reports.frames import frame
-from aotnb.reports.question import Explanation, arguments_table
+from aotnb.reports.question import Explanation, arguments_table, compile_times
 from aotnb.reports.stragglers import stragglers_table
 from aotnb.reports.tables import Table, TraceLike
 
@@ -386,7 +386,7 @@ def explanation_report(found: Explanation) -> Report:
         lambda: arguments_table(found),
         lambda table: None if found.served else table,
         title="Explanation",
-        plot=lambda: plots.bars("Explanation", "measurements", []),
+        plot=lambda: plots.bars(f"What the JIT took for {found.function}", "seconds", compile_times(found)),
     )
 
 

@@ -29,6 +29,7 @@ class Item:
     live: Instance | None = None
     image: LoadedImage | None = None
     number: int = -1
+    worlds: tuple[tuple[int, int | None], ...] = ()  # the first and the last (None: it goes on) of each time it was valid
 
     @property
     def method(self) -> str:
@@ -40,19 +41,57 @@ class Item:
         """The argument types: with the method they are the specialization."""
         return self.signature.partition(" -> ")[0]
 
+    @property
+    def returns(self) -> str:
+        """The return type."""
+        return self.signature.rpartition(" -> ")[2]
+
+    @property
+    def story(self) -> str:
+        """Where it comes from, what it cost and when it was valid, in a few words."""
+        cost = "" if self.seconds is None else f" in {self.seconds:.2f} s"
+        return f"{self.state}{cost}{_worlds_text(self.worlds)}"
+
+    def is_valid_in(self, world: int) -> bool:
+        """Return whether a call would have run it in *world*."""
+        return any(first <= world and (last is None or world <= last) for first, last in self.worlds)
+
 
 def items() -> list[Item]:
     """Return all code instances, those of the images last."""
+    spans = session.spans()
     found = [
-        Item(c.module, c.function, c.signature, c.kind, f"not saved: {c.reason}" if c.reason else "compiled", c.seconds, live)
+        Item(
+            c.module,
+            c.function,
+            c.signature,
+            c.kind,
+            f"not saved: {c.reason}" if c.reason else "compiled",
+            c.seconds,
+            live,
+            worlds=spans.get((None, live.index), ()),
+        )
         for c, live in zip(session.compiled(), session.recorded(), strict=False)
     ]
     for image in session.loaded():
         for number in range(len(image.reader)):
             tree = image.reader.stored(number)
             place = (tree["module"], tree["qualname"], tree["signature"], tree["kind"], image.report.path, None)
-            found.append(Item(*place, image=image, number=number))
+            worlds = spans.get((image.report.image_id, number), ())
+            found.append(Item(*place, image=image, number=number, worlds=worlds))
     return found
+
+
+def _worlds_text(worlds: tuple[tuple[int, int | None], ...]) -> str:
+    """Say when code was valid; nothing where it is still.
+
+    >>> _worlds_text(((1, 1), (3, 5)))
+    ', valid in world 1 and worlds 3 to 5'
+    """
+    if not worlds or worlds[-1][1] is None:
+        return ""
+    times = [f"world {first}" if first == last else f"worlds {first} to {last}" for first, last in worlds]
+    return f", valid in {' and '.join(times)}"
 
 
 def pane(item: Item, name: str) -> str:

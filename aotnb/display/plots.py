@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from aotnb.errors import AotError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,6 +117,26 @@ def first_results(measured: Mapping[str, Mapping[str, float]]) -> Figure:
     axes.set_xscale("log")
     axes.legend()
     return figure
+
+
+def benchmark_results(file: str | os.PathLike[str]) -> dict[str, dict[str, float]]:
+    """Return what ``benchmarks/first_call.py --json FILE`` measured, for :func:`first_results`: seconds from the import on.
+
+    Raises
+    ------
+    AotError
+        If *file* cannot be read, or is no such file.
+    """
+    keys = {"cold": "cold_s", "cache": "shipped_s", "image": "image_s"}
+    try:
+        rows = json.loads(Path(file).read_text(encoding="utf-8"))
+        return {row["workload"]: {kind: float(row[key]) for kind, key in keys.items() if key in row} for row in rows}
+    except OSError as error:
+        raise AotError(f"cannot read {os.fspath(file)}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError):
+        raise AotError(
+            f"{os.fspath(file)} holds no results of benchmarks/first_call.py; write it with its option --json"
+        ) from None
 
 
 def bars(title: str, unit: str, rows: Iterable[tuple[str, float]]) -> Figure:

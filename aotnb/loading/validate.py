@@ -23,6 +23,7 @@ from aotnb.bridge.typeparts import type_of_class
 from aotnb.bridge.values import is_fixed_module, summary, value_tree
 from aotnb.core.digest import canonical, digest
 from aotnb.core.left_out import refusal
+from aotnb.core.text import change_text
 from aotnb.errors import NotRelocatable
 from aotnb.image.model import CodeInstance, Edge
 from aotnb.image.reader import ImageReader
@@ -224,9 +225,7 @@ class Validator:
             value = ABSENT  # as current_value has it
         found = "absent" if value is ABSENT else digest(value_tree(value))
         if found != edge.digest:
-            now = "is gone" if value is ABSENT else f"is {summary(value)}"
-            if now == f"is {edge.summary}":
-                now = f"is one of that name with another {'definition' if _is_code(value) else 'content'}"
+            now = "is gone" if value is ABSENT else f"is {change_text(edge.summary, summary(value))}"
             reason = "closure_changed" if edge.kind == "free" else "callee_changed" if _is_code(value) else "global_changed"
             raise _Refused(reason, f"{edge.name} read by {instance.qualname} was {edge.summary}, {now}")
         self.verdict.visits[-1].values.append((edge, value))

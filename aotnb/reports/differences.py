@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from aotnb.core.records import Specialization
+from aotnb.core.text import change_text
 from aotnb.reports.tables import Table
 
 COLUMNS = (
@@ -70,7 +71,7 @@ def _differences(left: list[Specialization], right: list[Specialization]) -> Ite
         if before is None or after is None or before[0] != after[0]:
             kind, where, name = edge
             what = name if where == "own" else f"{where}.{name}"
-            yield f"{kind.replace('_', ' ')} {what}: {_found(before)} -> {_found(after)}"
+            yield f"{kind.replace('_', ' ')} {what}: {_found(before)} -> {change_text(_found(before), _found(after))}"
     if len(left) != len(right):
         yield f"compiled {len(left)} and {len(right)} times"
     if _reasons(left) != _reasons(right):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +146,24 @@ def _nearest(disp: Any, given: list[str]) -> tuple[tuple[str, ...], str]:
         if entries:
             return min(entries, key=lambda entry: unlikeness(entry, given)), where
     return (), ""
+
+
+def compile_times(found: Explanation) -> list[tuple[str, float]]:
+    """Return (argument types, seconds) of what the JIT took for this function: in this process, and for the loaded images."""
+    name = f"{found.module}.{found.function}"
+    here = [
+        (f"{item.signature.partition(' -> ')[0]}, compiled here", item.seconds)
+        for item in session.compiled()
+        if (item.module, item.function) == (found.module, found.function)
+    ]
+    stored = [
+        (f"{asked.removeprefix(name)}, in {os.path.basename(image.report.path)}", seconds)
+        for image in session.loaded()
+        if image.costs is not None
+        for asked, seconds in image.costs.questions.items()
+        if asked.startswith(f"{name}(")
+    ]
+    return [*here, *stored]
 
 
 def _text(typ: Any) -> str:

@@ -6,7 +6,7 @@ import logging
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from aotnb.bridge.dispatchers import (
 )
 from aotnb.bridge.values import is_installed_module
 from aotnb.core.records import Invalidation
+from aotnb.core.text import change_text
 from aotnb.core.worlds import Cause, CodeNode, MethodTable, Victim
 from aotnb.errors import AotWarning, NotRelocatable
 from aotnb.tracing.instance import Instance
@@ -105,6 +106,12 @@ class Worlds:
             if node.min_world <= world and (node.max_world is None or node.max_world >= world):
                 found.update((id(instance), instance) for instance, _ in node.payload.holders)
         return list(found.values())
+
+    def spans(self) -> Iterator[tuple[Instance, int, int | None]]:
+        """Give each code that had a dispatcher with the first and the last world (None: it goes on) of a time it was valid."""
+        for node in (*self.ended, *self.table.nodes()):
+            for instance in {id(instance): instance for instance, _ in node.payload.holders}.values():
+                yield instance, node.min_world, node.max_world
 
     # ------------------------------------------------------------ what changed
 
@@ -336,15 +343,15 @@ def _with_note(row: Invalidation, placement_of: Any, text: str) -> Invalidation:
 def _cause(live: LiveRead | OverloadRead, binding: Binding | None) -> Cause:
     """Name what changed: the value that was read, or what that value reads in turn when the compiler runs it."""
     if binding is not None and (binding.name != live.name or isinstance(live, OverloadRead)):
-        return Cause(binding.kind, binding.name, binding.before, binding.after())
+        return Cause(binding.kind, binding.name, binding.before, change_text(binding.before, binding.after()))
     if isinstance(live, OverloadRead):
         return Cause("overload", live.name, live.before(), live.after())
     kind = _KINDS.get(live.kind, live.kind)
     value = live.find()
     if value is live.read.value and hasattr(value, "__array_interface__"):
         return Cause("array", live.title, live.before(), "changed in place")
-    before, after = live.before(), live.after()
-    return Cause(kind, live.title, before, f"{after} (redefined)" if after == before else after)
+    before = live.before()
+    return Cause(kind, live.title, before, change_text(before, live.after()))
 
 
 def _leads_elsewhere(live: LiveRead | OverloadRead) -> bool:

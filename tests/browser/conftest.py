@@ -190,6 +190,7 @@ def open_notebook(server: Server, browser: Any) -> Iterator[Callable[..., Notebo
         page = context.new_page()
         page.goto(f"{server.url}/{server.front_end.address}/{name}?token={server.token}&reset")
         page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+        page.evaluate("() => window.jupyterapp.shell.collapseLeft?.()")
         notebook = Notebook(page)
         notebook.wait_for_kernel()
         return notebook

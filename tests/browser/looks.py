@@ -1,4 +1,4 @@
-"""What the browser tests share: a notebook to look at, screenshots, and what is too pale to read."""
+"""What the browser tests share: a notebook to look at, screenshots, and what is hard to see or to use."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ def double(x):
 """
 
 
-def pictures(page: Any, folder: Path, name: str, part: str | None = None) -> None:
-    """Take screenshots of the page or of a *part*, wide and narrow, light and dark.
-
-    They are put into ``AOTNB_SCREENSHOTS`` where somebody wants to look at them.
-    """
+def snapshot(page: Any, folder: Path, name: str, part: str | None = None) -> None:
+    """Take one screenshot; it is put into ``AOTNB_SCREENSHOTS`` where somebody wants to look at it."""
     target = Path(os.environ.get("AOTNB_SCREENSHOTS") or folder)
     target.mkdir(parents=True, exist_ok=True)
-    for theme in ("Light", "Dark"):
-        page.evaluate(f"() => window.jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})")
-        for size, width in (("wide", 1280), ("narrow", 640)):
+    (page if part is None else page.locator(part).first).screenshot(path=target / f"{name}.png")
+
+
+def pictures(page: Any, folder: Path, name: str, part: str | None = None) -> None:
+    """Take screenshots of the page or of a *part*, wide and narrow, light and dark."""
+    for theme in THEMES:
+        set_theme(page, theme)
+        for size, width in (("wide", 1280), ("narrow", 480)):
             page.set_viewport_size({"width": width, "height": 900})
             page.wait_for_timeout(300)
-            seen = page if part is None else page.locator(part).first
-            seen.screenshot(path=target / f"{name}-{theme.lower()}-{size}.png")
+            snapshot(page, folder, f"{name}-{theme.lower()}-{size}", part)
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-CONTRAST = """
-() => {
-  const channel = v => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
-  const parse = c => (c.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
-  const light = c => 0.2126 * channel(c[0]) + 0.7152 * channel(c[1]) + 0.0722 * channel(c[2]);
-  const ground = e => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor);
-    if (c.length < 4 || c[3] > 0.5) return c; } return [255, 255, 255]; };
-  const poor = [];
-  for (const e of document.querySelectorAll('.jp-OutputArea-output th, .jp-OutputArea-output td, .jp-OutputArea-output div')) {
-    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
-    const a = light(parse(getComputedStyle(e).color)), b = light(ground(e));
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) poor.push([e.textContent.trim().slice(0, 40), ratio]);
-  }
-  return poor;
-}
-"""
+THEMES = ("Light", "Dark")
+
+
+def set_theme(page: Any, theme: str) -> None:
+    """Change to the light or the dark theme of the front end, and wait until its colours stand."""
+    page.evaluate(f"() => window.jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})")
+    page.wait_for_selector(f"body[data-jp-theme-name='JupyterLab {theme}']")
+    page.evaluate("() => Promise.all(document.getAnimations().map(a => a.finished.catch(() => {})))")
+
+
+def complaints(page: Any, part: str | None = None) -> list[str]:
+    """Return what axe finds hard to use in the page, or in a part: names of controls, contrast, headings, tables, focus."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page, context=part).response["violations"]
+    return [f"{rule['id']}: {node['html'][:200]} ({node['failureSummary']})" for rule in found for node in rule["nodes"]]

@@ -1,4 +1,4 @@
-"""The explorer in a real front end: by mouse and by keyboard, with what goes wrong told in place."""
+"""The explorer in a real front end: by mouse and by keyboard alone, over a restart, with what goes wrong told in place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from looks import CONTRAST, DEFINE, pictures
+from looks import DEFINE, THEMES, complaints, pictures, set_theme, snapshot
 
 pytestmark = pytest.mark.browser
 
@@ -19,14 +19,8 @@ CELLS = (
     "double(20)",
     "import aotnb\naotnb.explore()",
 )
-EXPLORER = ".jp-OutputArea-output > .widget-vbox, .jp-OutputArea-output .jupyter-widgets.widget-vbox"
-NAMELESS = """
-() => [...document.querySelectorAll('.jupyter-widgets input, .jupyter-widgets select, .jupyter-widgets button, .jupyter-widgets [role=slider]')]
-  .filter(e => e.offsetParent && !(e.labels?.length && e.labels[0].textContent.trim()) && !e.textContent.trim()
-    && !e.title && !e.getAttribute('aria-label') && !e.closest('[aria-label], [title]')
-    && !e.closest('.widget-inline-hbox')?.querySelector('label')?.textContent.trim())
-  .map(e => e.outerHTML.slice(0, 120))
-"""
+AGAIN = ("%load_ext aotnb\nimport aotnb\naotnb.explore()", DEFINE, "double(20)", "print(aotnb.status().compilations, 'compiled')")
+EXPLORER = ".jp-OutputArea-output:has(.jupyter-widgets)"
 
 
 def control(page: Any, label: str, kind: str) -> Any:
@@ -38,41 +32,137 @@ def control(page: Any, label: str, kind: str) -> Any:
     )
 
 
-def test_everything_is_reached_by_mouse_and_keyboard(open_notebook: Callable[..., Any], tmp_path: Path, server: Any) -> None:
+def press(page: Any, name: str) -> None:
+    """Click the button with this name, once it takes clicks."""
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def says(page: Any, text: str) -> None:
+    """Wait until the explorer says this of what it was told to do."""
+    page.locator("[role=status]", has_text=text).wait_for()
+
+
+def named(page: Any, file: str) -> None:
+    """Name the image."""
+    image = control(page, "Image", "input")
+    image.fill(file)
+    image.press("Enter")
+
+
+def has_row(page: Any, label: str, *texts: str) -> None:
+    """Wait until a row of the list has all of these texts."""
+    rows = control(page, label, "select")
+    rows.wait_for()
+    test = "([e, texts]) => [...e.options].some(o => texts.every(text => o.text.includes(text)))"
+    page.wait_for_function(test, arg=[rows.element_handle(), list(texts)])
+
+
+def looks_good(page: Any, folder: Path, name: str) -> None:
+    pictures(page, folder, name, EXPLORER)
+    for theme in THEMES:
+        set_theme(page, theme)
+        assert complaints(page, EXPLORER) == [], theme
+
+
+def test_by_mouse(open_notebook: Callable[..., Any], tmp_path: Path, server: Any) -> None:
     notebook = open_notebook("explorer.ipynb", *CELLS)
     assert notebook.run_all(), notebook.outputs()
     page = notebook.page
-    page.get_by_role("button", name="Save", exact=True).wait_for()
     # an error stands where the button is, and the explorer goes on
-    image = control(page, "Image", "input")
-    image.fill("none/explored.aot")
-    image.press("Enter")
-    page.get_by_role("button", name="Load", exact=True).click()
-    page.locator("[role=status]", has_text="none").wait_for()
-    image.fill("explored.aot")
-    image.press("Enter")
-    page.get_by_role("button", name="Save", exact=True).click()
-    page.locator("[role=status]", has_text="saved explored.aot").wait_for()
-    # filter, choose, look into the panes
-    words = control(page, "Filter", "input")
-    words.fill("helper")
-    words.press("Tab")  # not by mouse alone
-    methods = control(page, "Method", "select")
-    page.wait_for_function("e => e.options.length == 1 && e.options[0].text.includes('helper')", arg=methods.element_handle())
-    for pane, found in (("LLVM IR", "define "), ("Assembly", ".globl"), ("Source", "def helper")):
+    named(page, "none/explored.aot")
+    for button in ("Load", "Save", "Compact"):
+        press(page, button)
+        says(page, "none")
+    named(page, "explored.aot")
+    press(page, "Save")
+    says(page, "saved explored.aot")
+    press(page, "Save")
+    press(page, "Cancel")
+    says(page, "cancelled")
+    # filter, open, look into the panes
+    control(page, "Filter", "input").fill("helper")
+    control(page, "Filter", "input").press("Enter")
+    has_row(page, "Code", "helper, 3 code instances")
+    tree = control(page, "Code", "select")
+    tree.select_option(index=1)
+    has_row(page, "Code", "int64: compiled", "valid in world 1")
+    for pane, found in (("LLVM IR", "define "), ("Assembly", ".globl"), ("Edges", ""), ("Source", "def helper")):
         control(page, "Show", "select").select_option(label=pane)
         page.locator(f"pre[aria-label='{pane}']", has_text=found).wait_for()
-    pictures(page, tmp_path, f"explorer-{server.front_end.command}", EXPLORER)
-    assert page.evaluate(NAMELESS) == []
+    looks_good(page, tmp_path, f"explorer-{server.front_end.command}")
+    # the world slider
+    page.get_by_text("only what was valid in this world").click()
+    has_row(page, "Code", "helper, 1 code instance")
+    page.locator(".noUi-handle:visible").press("ArrowLeft")
+    has_row(page, "Code", "helper, 2 code instances")
     # the tabs of the reports
-    for tab, found in (("Invalidations", "helper"), ("Roots", "int64"), ("Stragglers", "")):
+    for tab, texts in (("Invalidations", ["helper"]), ("Roots", ["int64"])):
         page.get_by_role("tab", name=tab).click()
-        rows = control(page, "Rows", "select")
-        rows.wait_for()
-        text = "([e, text]) => [...e.options].some(o => o.text.includes(text)) || !text"
-        page.wait_for_function(text, arg=[rows.element_handle(), found])
-    pictures(page, tmp_path, f"explorer-rows-{server.front_end.command}", EXPLORER)
-    for theme in ("Light", "Dark"):
-        page.evaluate(f"() => window.jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})")
-        page.wait_for_timeout(500)
-        assert page.evaluate(CONTRAST) == []
+        has_row(page, "Rows", *texts)
+        looks_good(page, tmp_path, f"explorer-{tab.lower()}-{server.front_end.command}")
+
+
+def test_restart_and_load_by_keyboard(open_notebook: Callable[..., Any], tmp_path: Path, server: Any) -> None:
+    """Not one click: Tab to what is there, type, Enter, arrow keys."""
+    notebook = open_notebook("before.ipynb", "%load_ext aotnb", DEFINE, "%%aot_trace\ndouble(20)", "%aot_save -q kept.aot")
+    assert notebook.run_all(), notebook.outputs()
+    notebook = open_notebook("after.ipynb", AGAIN[0])
+    assert notebook.run_all(), notebook.outputs()
+    page = notebook.page
+    control(page, "Image", "input").focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("kept.aot")
+    for _ in ("Save", "Load"):
+        page.keyboard.press("Tab")
+    assert (
+        page.evaluate(
+            "() => getComputedStyle(document.activeElement).outlineStyle + getComputedStyle(document.activeElement).boxShadow"
+        )
+        != "nonenone"
+    )
+    page.keyboard.press("Enter")
+    says(page, "loaded kept.aot: 1 entry")
+    while not page.evaluate("() => document.activeElement.tagName == 'SELECT' && document.activeElement.size > 1"):
+        page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    has_row(page, "Code", "kept.aot")
+    page.keyboard.press("Tab")
+    page.keyboard.type("LLVM")
+    page.locator("pre[aria-label='LLVM IR']", has_text="define ").wait_for()
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.tagName") == "PRE"
+
+
+def test_pages_stand_alone(browser: Any, tmp_path: Path) -> None:
+    """The HTML files: no request, readable by day and by night, wide and narrow."""
+    import numpy as np
+    from numba import njit
+
+    import aotnb
+
+    with aotnb.trace("pages") as trace:
+        njit(lambda x: x + 1)(1)
+        njit(lambda x: x.sum() + 1)(np.ones(3))
+    pages = [trace.to_html(tmp_path / "trace.html"), aotnb.explore().to_html(tmp_path / "explorer.html")]
+    reports = {
+        "roots": aotnb.roots(),
+        "growth": aotnb.roots(growth=True),
+        "stragglers": aotnb.stragglers(),
+        "status": aotnb.status(),
+    }
+    pages += [report.to_html(tmp_path / f"{name}.html") for name, report in reports.items()]
+    for scheme in ("light", "dark"):
+        context = browser.new_context(color_scheme=scheme)
+        abroad: list[str] = []
+        context.on("request", lambda request: abroad.append(request.url) if not request.url.startswith("file:") else None)
+        page = context.new_page()
+        for path in pages:
+            page.goto(path.as_uri())
+            for size, width in (("wide", 1280), ("narrow", 480)):
+                page.set_viewport_size({"width": width, "height": 900})
+                snapshot(page, tmp_path, f"page-{path.stem}-{scheme}-{size}")
+                assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path.stem
+            assert complaints(page) == [], (path.stem, scheme)
+        context.close()
+        assert abroad == []

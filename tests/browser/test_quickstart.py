@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from looks import CONTRAST, DEFINE, pictures
+from looks import DEFINE, THEMES, complaints, pictures, set_theme
 
 pytestmark = pytest.mark.browser
 
@@ -34,10 +34,9 @@ def test_trace_save_restart_load(open_notebook: Callable[..., Any], tmp_path: Pa
     assert "argument 1 is float64; stored: int64" in shown, shown
     page = notebook.page
     pictures(page, tmp_path, f"reports-{server.front_end.command}")
-    for theme in ("Light", "Dark"):
-        page.evaluate(f"() => window.jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})")
-        page.wait_for_timeout(500)
-        assert page.evaluate(CONTRAST) == [], theme
+    for theme in THEMES:
+        set_theme(page, theme)
+        assert complaints(page, ".jp-OutputArea-output") == [], theme
 
 
 def test_a_failing_traced_cell_stops_run_all(open_notebook: Callable[..., Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,11 @@ from typing import Any
 import pytest
 from IPython.utils.capture import capture_output
 
+from aotnb.display.explorer import PAGE, Node, Tree
+from aotnb.errors import AotError
+from aotnb.image.journal import journal_of
+
+LIMIT_S = 120
 NUMBERS = itertools.count(1)
 SOURCE = """
 import numba
@@ -39,6 +45,21 @@ def explorer(shell: Any) -> Any:
     return found
 
 
+def rows(explorer: Any) -> list[str]:
+    """Return the rows of the tree, all of its first method opened."""
+    explorer.code.tree.select.value = 1
+    return [label for label, _ in explorer.code.tree.select.options]
+
+
+def built(explorer: Any) -> str:
+    """Wait for the build that was begun and return what the explorer says of it."""
+    if explorer.building is not None:
+        with contextlib.suppress(AotError):
+            explorer.building.wait(LIMIT_S)
+    said: str = explorer.status.value
+    return said
+
+
 def show(explorer: Any, pane: str) -> str:
     explorer.code.show.value = pane
     text: str = explorer.code.text.value
@@ -47,8 +68,9 @@ def show(explorer: Any, pane: str) -> str:
 
 def test_panes_show_what_was_compiled(explorer: Any) -> None:
     name = explorer.code.filter.value
-    assert len(explorer.code.methods.select.options) == 1
-    assert [label for label, _ in explorer.code.specializations.select.options] == ["(int64)"]
+    method, types, instance = rows(explorer)
+    assert f"{name}, 1 code instance, " in method
+    assert "(int64)" in types and "int64: compiled in" in instance
     assert f"def {name}" in show(explorer, "Source")
     assert "define " in show(explorer, "LLVM IR") and ".globl" in show(explorer, "Assembly")
     assert "explored_helper" in show(explorer, "Edges")
@@ -64,13 +86,52 @@ def test_save_and_load_in_place(explorer: Any, tmp_path: Path) -> None:
     assert "none" in explorer.status.value and not explorer.save.disabled
     explorer.file.value = str(tmp_path / "image.aot")
     explorer.save.click()
-    assert "saved" in explorer.status.value and (tmp_path / "image.aot").exists()
+    assert "saved" in built(explorer) and (tmp_path / "image.aot").exists()
+    assert not explorer.save.disabled and explorer.going.layout.display == "none"
     explorer.load.click()
     assert "loaded" in explorer.status.value
     explorer.code.filter.value = "image.aot"
     assert "define " in show(explorer, "LLVM IR") and "no assembly" in show(explorer, "Assembly")
     assert "[" in show(explorer, "Roots")
     assert show(explorer, "Callers and invalidations")
+
+
+def test_compact_and_cancel_in_place(explorer: Any, shell: Any, tmp_path: Path) -> None:
+    file = tmp_path / "journal.aot"
+    explorer.file.value = str(file)
+    explorer.compact.click()
+    assert "there is no image" in explorer.status.value and not explorer.compact.disabled
+    explorer.save.click()
+    built(explorer)
+    with capture_output():
+        run(shell, f"{explorer.code.filter.value}(2.5)")
+        run(shell, f"%aot_save -q --journal {file}")
+    assert journal_of(file).exists() and journal_of(file).stat().st_size
+    explorer.compact.click()
+    assert "saved" in built(explorer)
+    assert not journal_of(file).exists() or not journal_of(file).stat().st_size
+    before = file.read_bytes()
+    explorer.save.click()
+    explorer.cancel.click()
+    assert "cancelled" in built(explorer) and not explorer.save.disabled
+    assert file.read_bytes() == before
+
+
+def test_a_tree_of_thousands_is_shown_in_pages() -> None:
+    chosen: list[Any] = []
+    tree = Tree("Code", chosen.append)
+    types = [[Node(f"t{m}.{n}", (m, n), [Node("c", (m, n, 0))]) for n in range(PAGE + 10 if m == 0 else 2)] for m in range(1000)]
+    tree.fill([(f"m{m}", Node(f"m{m}", m, below)) for m, below in enumerate(types)])
+    labels = [label for label, _ in tree.select.options]
+    assert len(labels) == 2 * PAGE + 1 and chosen == [0]
+    assert "10 more; the filter finds them" in labels[PAGE + 1]
+    tree.select.value = 3  # opens the specialization
+    assert chosen[-1] == (0, 2) and tree.select.value == 3 and tree.select.options[4][0].strip() == "c"
+    tree.select.value = 4
+    assert chosen[-1] == (0, 2, 0) and len(tree.select.options) == len(labels) + 1
+    tree.page.value = 20
+    assert chosen[-1] == 950 and tree.page.max == 20
+    assert [label.strip()[2:] for label, _ in tree.select.options[:4]] == ["m950", "t950.0", "t950.1", "m951"]
 
 
 def test_the_slider_hides_what_was_not_valid_in_a_world(explorer: Any, shell: Any) -> None:
@@ -80,9 +141,9 @@ def test_the_slider_hides_what_was_not_valid_in_a_world(explorer: Any, shell: An
     explorer.again.click()
     explorer.code.only.value = True
     explorer.code.world.value = explorer.code.world.max
-    assert explorer.code.world.max > before and explorer.code.methods.select.options == ()
+    assert explorer.code.world.max > before and explorer.code.tree.select.options == ()
     explorer.code.world.value = before
-    assert len(explorer.code.methods.select.options) == 1
+    assert f"valid in world {before}" in rows(explorer)[2]
     assert name in str(explorer.rows["Invalidations"].table().rows)
 
 
