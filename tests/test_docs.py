@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import pkgutil
 import re
 from pathlib import Path
@@ -102,6 +103,16 @@ def test_every_setting_is_on_its_page() -> None:
 def test_every_public_name_is_on_its_page() -> None:
     text = page("python.md")
     assert [name for name in aotnb.__all__ if not re.search(rf"`{name}\(", text)] == []
+    assert set(re.findall(r"^\.\. autofunction:: (\w+)$", page("api.md"), re.MULTILINE)) == set(aotnb.__all__)
+
+
+def test_the_parameters_told_are_those_of_the_function() -> None:
+    told = re.findall(r"^((?:`\w+\([^`]*\)`(?:, )?)+)$", page("python.md"), re.MULTILINE)
+    told = {name: given for line in told for name, given in re.findall(r"`(\w+)\(([^`]*)\)`", line)}
+    assert set(told) == set(aotnb.__all__)
+    for name, given in told.items():
+        parameters = inspect.signature(getattr(aotnb, name)).parameters
+        assert re.findall(r"(?:^|, )\*{0,2}(\w+)", re.sub(r"\([^()]*\)", "", given)) == list(parameters), name
 
 
 def test_every_case_is_in_the_table() -> None:
