@@ -59,7 +59,10 @@ class Widgets:
 
 
 class Pages:
-    """A list in pages of :data:`PAGE`: a ``Select`` with the number of its page below it."""
+    """A list in pages of :data:`PAGE`: a ``Select`` with the number of its page below it.
+
+    Jupyter takes the arrow keys for its cells even where the list has the focus, hence buttons that go up and down.
+    """
 
     _rows = 10  # how many it shows at a time
 
@@ -74,8 +77,13 @@ class Pages:
         self.count = ipywidgets.Label()
         self.select.observe(self._pick, "value")
         self.page.observe(lambda _: self._show(), "value")
+        self.up = ipywidgets.Button(icon="arrow-up", tooltip="Row above", layout=_NARROW)
+        self.down = ipywidgets.Button(icon="arrow-down", tooltip="Row below", layout=_NARROW)
+        self.up.on_click(lambda _: self._step(-1))
+        self.down.on_click(lambda _: self._step(1))
         self.turn = ipywidgets.HBox([self.page, self.count])
-        self.widget = ipywidgets.VBox([self.select, self.turn], layout=layout)
+        below = ipywidgets.HBox([self.up, self.down, self.turn], layout={"flex_flow": "row wrap"})
+        self.widget = ipywidgets.VBox([self.select, below], layout=layout)
 
     def fill(self, entries: Sequence[tuple[str, Any]]) -> None:
         """Show other entries, from the first page on."""
@@ -107,6 +115,14 @@ class Pages:
     def _pick(self, change: Any) -> None:
         if not self._quiet and change["new"] is not None:
             self._choose(change["new"])
+
+    def _step(self, by: int) -> None:
+        """Go to the next row, at the end of a page to the first one of the next page."""
+        place = -1 if self.select.value is None else self.select.value + by
+        if 0 <= place < len(self.select.options):
+            self.select.value = place
+        else:
+            self.page.value += by
 
     def _choose(self, place: int) -> None:
         self._chosen(self._entries[(self.page.value - 1) * PAGE + place][1])

@@ -57,6 +57,15 @@ def has_row(page: Any, label: str, *texts: str) -> None:
     page.wait_for_function(test, arg=[rows.element_handle(), list(texts)])
 
 
+def tab_to(page: Any, test: str) -> None:
+    """Press Tab until the focus is on what passes the test."""
+    for _ in range(40):
+        if page.evaluate(f"() => ({test})(document.activeElement)"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"no Tab leads to {test}")
+
+
 def looks_good(page: Any, folder: Path, name: str) -> None:
     pictures(page, folder, name, EXPLORER)
     for theme in THEMES:
@@ -80,21 +89,22 @@ def test_by_mouse(open_notebook: Callable[..., Any], tmp_path: Path, server: Any
     press(page, "Cancel")
     says(page, "cancelled")
     # filter, open, look into the panes
-    control(page, "Filter", "input").fill("helper")
+    control(page, "Filter", "input").fill("double")
     control(page, "Filter", "input").press("Enter")
-    has_row(page, "Code", "helper, 3 code instances")
+    has_row(page, "Code", "double, 3 code instances")
     tree = control(page, "Code", "select")
     tree.select_option(index=1)
     has_row(page, "Code", "int64: compiled", "valid in world 1")
-    for pane, found in (("LLVM IR", "define "), ("Assembly", ".globl"), ("Edges", ""), ("Source", "def helper")):
+    for pane, found in (("LLVM IR", "define "), ("Assembly", ".globl"), ("Edges", ""), ("Source", "def double")):
         control(page, "Show", "select").select_option(label=pane)
         page.locator(f"pre[aria-label='{pane}']", has_text=found).wait_for()
     looks_good(page, tmp_path, f"explorer-{server.front_end.command}")
     # the world slider
     page.get_by_text("only what was valid in this world").click()
-    has_row(page, "Code", "helper, 1 code instance")
-    page.locator(".noUi-handle:visible").press("ArrowLeft")
-    has_row(page, "Code", "helper, 2 code instances")
+    has_row(page, "Code", "double, 1 code instance")
+    handle, track = page.locator(".noUi-handle:visible"), page.locator(".noUi-target:visible").bounding_box()
+    handle.drag_to(page.locator(".noUi-target:visible"), target_position={"x": 1, "y": track["height"] / 2})
+    has_row(page, "Code", "double, 2 code instances")
     # the tabs of the reports
     for tab, texts in (("Invalidations", ["helper"]), ("Roots", ["int64"])):
         page.get_by_role("tab", name=tab).click()
@@ -122,16 +132,17 @@ def test_restart_and_load_by_keyboard(open_notebook: Callable[..., Any], tmp_pat
     )
     page.keyboard.press("Enter")
     says(page, "loaded kept.aot: 1 entry")
-    while not page.evaluate("() => document.activeElement.tagName == 'SELECT' && document.activeElement.size > 1"):
-        page.keyboard.press("Tab")
-    page.keyboard.press("ArrowDown")  # opens the specialization
+    tab_to(page, "e => e.title == 'Row below'")
+    page.keyboard.press("Enter")  # opens the specialization
     has_row(page, "Code", "int64: ", "kept.aot")
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Tab")
-    page.keyboard.type("LLVM")
+    page.keyboard.press("Enter")
+    tab_to(page, "e => e.tagName == 'SELECT' && e.options[0].label == 'Summary'")
+    page.keyboard.press("Space")  # opens the list of panes
+    for _ in ("Source", "LLVM IR"):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
     page.locator("pre[aria-label='LLVM IR']", has_text="define ").wait_for()
-    page.keyboard.press("Tab")
-    assert page.evaluate("() => document.activeElement.tagName") == "PRE"
+    tab_to(page, "e => e.tagName == 'PRE'")
 
 
 def test_pages_stand_alone(browser: Any, tmp_path: Path) -> None:
