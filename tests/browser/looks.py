@@ -41,7 +41,7 @@ THEMES = ("Light", "Dark")
 def set_theme(page: Any, theme: str) -> None:
     """Change to the light or the dark theme of the front end, and wait until its colours stand."""
     page.evaluate(f"() => window.jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})")
-    page.wait_for_selector(f"body[data-jp-theme-name='JupyterLab {theme}']")
+    page.wait_for_selector(f"body[data-jp-theme-name='JupyterLab {theme}']", state="attached")
     page.evaluate("() => Promise.all(document.getAnimations().map(a => a.finished.catch(() => {})))")
 
 
