@@ -259,7 +259,7 @@ class Code(Widgets):
         self.show.observe(lambda _: self._look(), "value")
         controls = ipywidgets.HBox([self.filter, self.sort, self.world, self.only], layout={"flex_flow": "row wrap"})
         told = ipywidgets.VBox([self.show, self.text], layout=_SHARE)
-        both = ipywidgets.HBox([self.tree.widget, told], layout={"flex_flow": "row wrap", "width": "100%"})
+        both = ipywidgets.HBox([self.tree.widget, told], layout={"flex_flow": "row wrap", "width": "100%", "grid_gap": "0 1em"})
         self.widget = ipywidgets.VBox([controls, both])
         self.refresh()
 
