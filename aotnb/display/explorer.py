@@ -235,7 +235,7 @@ class Rows(Widgets):
             f'<td style="text-align: left">{escape(cell(value))}</td></tr>'
             for name, value in zip(self._table.columns, row, strict=True)
         )
-        self.detail.value = f"<table>{lines}</table>"
+        self.detail.value = f'<table style="line-height: 1.4">{lines}</table>'
 
 
 class Code(Widgets):
@@ -302,7 +302,7 @@ class Code(Widgets):
         text = escape("\n".join(lines[:PANE_LINES]))
         self.text.value = (
             f'<div style="overflow-wrap: anywhere; line-height: 1.4"><b>{escape(item.method)}</b>{escape(item.signature)}</div>'
-            f'<pre tabindex="0" role="region" aria-label="{escape(self.show.value)}" '
+            f'<pre tabindex="0" role="group" aria-label="{escape(self.show.value)}" '
             f'style="max-height: 30em; overflow: auto; line-height: 1.3; color: inherit">{text}</pre>{more}'
         )
 

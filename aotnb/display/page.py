@@ -27,6 +27,8 @@ th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid color-mix(in srgb, cu
   vertical-align: top; }
 th { text-align: left; position: sticky; top: 0; background: Canvas; }
 tr:hover td { background: color-mix(in srgb, currentColor 8%, transparent); }
+caption { text-align: left; padding: 0.5rem 0.6rem; }
+section > [role=group] { max-height: none !important; }
 svg { max-width: 100%; height: auto; }
 :focus-visible { outline: 2px solid; outline-offset: 2px; }
 """

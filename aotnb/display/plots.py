@@ -30,17 +30,16 @@ def compile_time(compilations: Sequence[Compilation]) -> Figure:
         return _nothing(axes, "nothing was compiled")
     first = min(item.started for item in compilations)
     depth = 0
+    whole = max(item.started - first + item.seconds for item in compilations)
     for item in compilations:
         depth = max(depth, item.depth)
         bar = axes.barh(item.depth, item.seconds, left=item.started - first, height=0.9, align="center")[0]
         bar.set(facecolor=BLUE if item.saveable else ORANGE, edgecolor="white", linewidth=0.4, gid=f"compilation-{item.index}")
         bar.set_label(f"_{item.function}{item.signature}")
-    whole = max(item.started - first + item.seconds for item in compilations)
-    for item in compilations:
         if item.seconds > whole / 12:
-            axes.text(
-                item.started - first + whole / 200, item.depth, item.function, va="center", color="white", clip_on=True, size=8
-            )
+            name, left = item.function.rpartition(".")[2], item.started - first + whole / 200
+            ink = "white" if item.saveable else "black"
+            axes.text(left, item.depth, name, va="center", color=ink, size=8).set_clip_path(bar)
     axes.set_ylim(depth + 0.5, -0.5)
     axes.set_yticks(range(depth + 1), ["asked for by Python", *(f"nested {level}" for level in range(1, depth + 1))])
     _legend(axes, (BLUE, "can be saved"), (ORANGE, "cannot be saved"))

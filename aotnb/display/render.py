@@ -50,7 +50,7 @@ def html_table(table: Table, limit: int = HTML_ROWS, caption: str = "") -> str:
     more = f"<p>... and {len(table.rows) - limit} more, see <code>.frame</code></p>" if len(table.rows) > limit else ""
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     whole = f'<table class="dataframe">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f'<div style="{_STYLE}" tabindex="0" role="region" aria-label="{escape(caption or "rows")}">{whole}</div>{more}'
+    return f'<div style="{_STYLE}" tabindex="0" role="group" aria-label="{escape(caption or "rows")}">{whole}</div>{more}'
 
 
 def _html_cells(row: tuple[Any, ...], numeric: list[bool]) -> str:
