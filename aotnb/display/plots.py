@@ -39,7 +39,7 @@ def compile_time(compilations: Sequence[Compilation]) -> Figure:
         if item.seconds > whole / 12:
             name, left = item.function.rpartition(".")[2], item.started - first + whole / 200
             ink = "white" if item.saveable else "black"
-            axes.text(left, item.depth, name, va="center", color=ink, size=8).set_clip_path(bar)
+            axes.text(left, item.depth, name, va="center", color=ink, size=8, clip_on=True).set_clip_path(bar)
     axes.set_ylim(depth + 0.5, -0.5)
     axes.set_yticks(range(depth + 1), ["asked for by Python", *(f"nested {level}" for level in range(1, depth + 1))])
     _legend(axes, (BLUE, "can be saved"), (ORANGE, "cannot be saved"))

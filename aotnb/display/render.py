@@ -45,7 +45,10 @@ def text_table(table: Table, limit: int = TEXT_ROWS, width: int = TEXT_WIDTH) ->
 def html_table(table: Table, limit: int = HTML_ROWS, caption: str = "") -> str:
     """Return the first ``limit`` rows as an HTML table in a box that scrolls, by keyboard too. Jupyter styles ``dataframe``."""
     numeric = [_numeric(table, column) for column in range(len(table.columns))]
-    head = "".join(f'<th scope="col">{escape(name.replace("_", " "))}</th>' for name in table.columns)
+    head = "".join(
+        f'<th scope="col" style="text-align: {_side(right)}">{escape(name.replace("_", " "))}</th>'
+        for name, right in zip(table.columns, numeric, strict=True)
+    )
     body = "".join(f"<tr>{_html_cells(row, numeric)}</tr>" for row in table.rows[:limit])
     more = f"<p>... and {len(table.rows) - limit} more, see <code>.frame</code></p>" if len(table.rows) > limit else ""
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
@@ -55,9 +58,12 @@ def html_table(table: Table, limit: int = HTML_ROWS, caption: str = "") -> str:
 
 def _html_cells(row: tuple[Any, ...], numeric: list[bool]) -> str:
     return "".join(
-        f'<td style="text-align: {"right" if right else "left"}">{escape(cell(value))}</td>'
-        for value, right in zip(row, numeric, strict=True)
+        f'<td style="text-align: {_side(right)}">{escape(cell(value))}</td>' for value, right in zip(row, numeric, strict=True)
     )
+
+
+def _side(right: bool) -> str:
+    return "right" if right else "left"
 
 
 def _numeric(table: Table, column: int) -> bool:
