@@ -29,7 +29,7 @@ _TYPE = "type "
 
 _scanned = [0] * 8
 _overloads: dict[str, list[Any]] = {}  # templates of @overload and its kin
-_others: dict[str, list[Any]] = {}  # functions and typing classes
+_others: dict[str, list[tuple[Any, Any]]] = {}  # key, function or typing class
 _of_classes: dict[type, list[tuple[str, Any]]] = {}  # class of types -> (key, function or typing class) for such types
 _names: set[str] = set()  # those of the first two
 _news: list[str] = []  # the names of what came by other means than @overload, in order of registration
@@ -85,7 +85,7 @@ def overload_set_digest(name: str) -> str | None:
     if not is_extended(name):
         return None
     overloads = dict.fromkeys(map(overload_digest, _overloads.get(name, ())))
-    found = [*overloads, *dict.fromkeys(map(_implementation_digest, _others.get(name, ())))]
+    found = [*overloads, *dict.fromkeys(map(_implementation_digest, _implementations(name)))]
     cls = _class_of(name)
     return digest(found if cls is None else [*found, _class_tree(cls)])
 
@@ -103,12 +103,19 @@ def functions_behind(name: str) -> Iterator[FunctionType]:
     """Yield the functions from outside Numba that the compiler may run under *name*."""
     for template in external_overloads().get(name, ()):
         yield template._overload_func
-    for value in _others.get(name, ()):
+    for value in _implementations(name):
         yield from _functions_of(value)
     cls = _class_of(name)
     if cls is not None:
         for value in (*_own_classes(cls), *(value for _, value in _handlers(cls))):
             yield from _functions_of(value)
+
+
+def _implementations(name: str) -> list[Any]:
+    """Return what is registered for *name* otherwise than by overloads, but for what is for an earlier object of this name."""
+    found = _others.get(name, ())
+    live = {id(key) for key, _ in found if _is_found_by_name(key)}
+    return [value for key, value in found if not live or id(key) in live]
 
 
 def modules_behind(name: str) -> set[str]:
@@ -265,7 +272,7 @@ def _scan_registries() -> None:
         for template in getattr(typ, "templates", ()):
             _add_typing(template, overloads=False)
     for implementation, key, signature in news[3]:
-        _add_lowering(key_name(key), implementation, signature, getattr(implementation, "__module__", None))
+        _add_lowering(key_name(key), implementation, signature, getattr(implementation, "__module__", None), key)
     for part in news[4:6]:
         for implementation, attr, signature in part:
             # Numba wraps it in a function of its own
@@ -286,7 +293,7 @@ def _add_typing(template: Any, *, overloads: bool = True) -> None:
                 known[:] = [other for other in known if other.key is template.key]
             known.append(template)
     elif not is_fixed_module(_template_module(template)):
-        _note(key_name(template.key), template)
+        _note(key_name(template.key), template.key, template)
 
 
 def _add_attribute(template: Any) -> None:
@@ -299,22 +306,23 @@ def _add_attribute(template: Any) -> None:
         _news.append(_type_name(owner))
     elif not is_fixed_module(template.__module__):
         for attr in (name.removeprefix("resolve_") for name in vars(template) if name.startswith("resolve_")):
-            _note(key_name((owner.__name__, attr)), template)
+            _note(key_name((owner.__name__, attr)), None, template)
 
 
-def _add_lowering(name: str, implementation: Any, signature: Any, module: str | None) -> None:
+def _add_lowering(name: str, implementation: Any, signature: Any, module: str | None, key: Any = None) -> None:
     """Sort in code for types of *signature*: by the classes of types from outside Numba, or else by its name."""
     owners = {cls for cls in map(_class_in, signature) if is_extension(cls)}
     for owner in owners:
         _of_classes.setdefault(owner, []).append((name, implementation))
         _news.append(_type_name(owner))
     if not owners and not is_fixed_module(module or "numba"):
-        _note(name, implementation)
+        _note(name, key, implementation)
 
 
-def _note(name: str, implementation: Any) -> None:
-    if implementation not in _others.setdefault(name, []):
-        _others[name].append(implementation)
+def _note(name: str, key: Any, implementation: Any) -> None:
+    known = _others.setdefault(name, [])
+    if all(other is not implementation for _, other in known):
+        known.append((key, implementation))
         _news.append(name)
 
 
