@@ -103,3 +103,10 @@ def test_loops_begin_at_multiples_of_32_bytes_in_images_alone() -> None:
     assert b".p2align\t5" not in assembly_of(bitcode, "x86-64", "")
     generator = ImageCodegen("x86-64", "")
     assert ".p2align\t5" not in generator._tm.emit_assembly(ll.parse_bitcode(bitcode))
+
+
+def test_a_function_that_nothing_calls_any_more_is_no_loss() -> None:
+    """LLVM's linker leaves out what may be merged and has no caller, such as the destructor of a list that was optimised away."""
+    text = HELPERS + '\ndefine linkonce_odr void @"lib.f1"(ptr %p) {\nv0:\n  ret void\n}\n'
+    item = compile_unit(unit(text), RUNTIME, "x86-64", "")
+    assert "lib.f0" in {symbol.name for symbol in symbols(item.data) if symbol.defined}
