@@ -752,7 +752,7 @@ OWN_TYPES = [
         INTERVAL,
         "made.lo, made.hi = args",
         "made.hi, made.lo = args",
-        ("f", "moved"),
+        ("moved",),
         "overload_changed",
         hit=["plain"],
     ),
