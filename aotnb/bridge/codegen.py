@@ -96,9 +96,10 @@ def aligned_loops() -> Iterator[None]:
             ll.set_option("aotnb", f"{_LOOP_ALIGNMENT}=4")
 
 
+@functools.cache
 @global_compiler_lock
 def runtime_text() -> str:
-    """Return the IR of Numba's runtime helpers (reference counts, atomics), made afresh.
+    """Return the IR of Numba's runtime helpers (reference counts, atomics), as it is before any optimisation.
 
     They keep their names: Numba's pass that prunes reference counts knows them by name.
     """

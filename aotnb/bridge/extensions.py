@@ -18,9 +18,9 @@ from numba.core.imputils import builtin_registry as lowering_registry
 from numba.core.pythonapi import _boxers, _reflectors, _unboxers
 from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFunctionTemplate, builtin_registry
 
-from aotnb.bridge.inspect import absolute, key_name
+from aotnb.bridge.inspect import absolute, cell_content, key_name
 from aotnb.bridge.typeparts import all_types
-from aotnb.bridge.values import class_functions, function_digest, is_fixed_module, module_of
+from aotnb.bridge.values import class_functions, function_digest, is_extension, is_fixed_module, module_of
 from aotnb.core.digest import digest
 from aotnb.errors import NotRelocatable
 
@@ -68,7 +68,7 @@ def extended_names() -> set[str]:
 
 def is_extended(name: str) -> bool:
     """Return whether anything from outside Numba is registered under *name*."""
-    return name in extended_names() or (name.startswith(_TYPE) and _class_of(name) is not None)
+    return name in extended_names() or _class_of(name) is not None
 
 
 def overload_set_digest(name: str) -> str | None:
@@ -107,7 +107,7 @@ def functions_behind(name: str) -> Iterator[FunctionType]:
         yield from _functions_of(value)
     cls = _class_of(name)
     if cls is not None:
-        for value in (*_own_classes(cls), *(value for _, value in _handlers(cls))):
+        for value in (cls, *(value for _, value in _handlers(cls))):
             yield from _functions_of(value)
 
 
@@ -124,11 +124,6 @@ def modules_behind(name: str) -> set[str]:
 
 
 # ---------------------------------------------------------------- classes of types
-
-
-def is_extension(cls: type) -> bool:
-    """Return whether a class of types comes from outside Numba."""
-    return not is_fixed_module(cls.__module__)
 
 
 _names_of: weakref.WeakKeyDictionary[Any, frozenset[str]] = weakref.WeakKeyDictionary()
@@ -164,15 +159,11 @@ def _type_name(cls: type) -> str:
 
 def _class_of(name: str) -> Any:
     """Return the class that a name of a class of types leads to now, or None."""
-    if not name.startswith(_TYPE):
+    if not is_type_name(name):
         return None
     module, _, rest = name.removeprefix(_TYPE).partition(":")
     found = absolute(module, rest)
     return found if isinstance(found, type) and is_extension(found) else None
-
-
-def _own_classes(cls: type) -> list[type]:
-    return [base for base in cls.__mro__ if is_extension(base)]
 
 
 def _handlers(cls: type) -> Iterator[tuple[str, Any]]:
@@ -193,7 +184,7 @@ def _is_numbas(func: Any) -> bool:
 
 def _class_tree(cls: type) -> Any:
     handlers = dict.fromkeys((key, _implementation_digest(value)) for key, value in _handlers(cls))
-    return [*map(_implementation_digest, _own_classes(cls)), [list(item) for item in handlers]]
+    return [_implementation_digest(cls), [list(item) for item in handlers]]
 
 
 # ---------------------------------------------------------------- digests
@@ -205,8 +196,6 @@ def _implementation_digest(value: Any) -> str:
         return function_digest(value)
     if not isinstance(value, type):
         raise NotRelocatable(f"an implementation of type {type(value).__qualname__} has no encoding")
-    if _OverloadAttributeTemplate in value.__mro__:  # a subclass of the template of one of its kin
-        return overload_digest(value)
     functions = [[name, function_digest(func)] for cls in _template_classes(value) for name, func in class_functions(cls)]
     return digest([_template_module(value), value.__qualname__, functions])
 
@@ -215,7 +204,7 @@ def _functions_of(value: Any) -> Iterator[FunctionType]:
     if isinstance(value, FunctionType):
         yield value
         for cell in value.__closure__ or ():  # Numba wraps what reads an attribute
-            inner = _content(cell)
+            inner = cell_content(cell)
             if isinstance(inner, FunctionType):
                 yield inner
     elif isinstance(value, type):
@@ -225,8 +214,8 @@ def _functions_of(value: Any) -> Iterator[FunctionType]:
 
 
 def _template_classes(value: type) -> list[type]:
-    """Return the classes of a typing class or data model whose functions are not Numba's own; at least the first."""
-    return [cls for number, cls in enumerate(value.__mro__) if number == 0 or not is_fixed_module(cls.__module__)]
+    """Return the classes of a class of types, a typing class or a data model that are not Numba's own; at least the first."""
+    return [cls for number, cls in enumerate(value.__mro__) if number == 0 or is_extension(cls)]
 
 
 def _template_module(template: Any) -> str:
@@ -236,17 +225,10 @@ def _template_module(template: Any) -> str:
     """
     generic = getattr(template, "generic", None)
     for cell in getattr(generic, "__closure__", None) or ():
-        if isinstance(_content(cell), FunctionType):
-            return module_of(_content(cell)) or "numba"
+        if isinstance(cell_content(cell), FunctionType):
+            return module_of(cell_content(cell)) or "numba"
     modules = [str(cls.__module__) for cls in template.__mro__[:2]]
     return next((module for module in modules if not is_fixed_module(module)), modules[0])
-
-
-def _content(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # still empty
-        return None
 
 
 # ---------------------------------------------------------------- the registries
@@ -276,7 +258,7 @@ def _scan_registries() -> None:
     for part in news[4:6]:
         for implementation, attr, signature in part:
             # Numba wraps it in a function of its own
-            inner = (_content(cell) for cell in implementation.__closure__ or ())
+            inner = (cell_content(cell) for cell in implementation.__closure__ or ())
             module = next((module_of(func) for func in inner if isinstance(func, FunctionType)), None)
             owner = _class_in(signature[0])
             _add_lowering(key_name((owner.__name__, attr)), implementation, signature[:1], module)

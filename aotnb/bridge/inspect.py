@@ -93,7 +93,7 @@ def dispatchers_in_value(value: Any) -> Iterator[tuple[list[Any], Any]]:
         if found.targetoptions.get("inline", "never") != "never":
             func = found.py_func
             for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=True):
-                for steps, disp in dispatchers_in_value(_content(cell)):
+                for steps, disp in dispatchers_in_value(cell_content(cell)):
                     yield [name, *steps], disp
     elif (typ := type_of_class(value)) is not None or isinstance(value, types.Type):
         yield from dispatchers_in_type(value if typ is None else typ)
@@ -119,11 +119,12 @@ def take_steps(value: Any, steps: list[Any]) -> Any:
         else:
             found = live_dispatcher(value)
             names = () if found is None else found.py_func.__code__.co_freevars
-            value = _content(found.py_func.__closure__[names.index(step)]) if step in names else None
+            value = cell_content(found.py_func.__closure__[names.index(step)]) if step in names else None
     return live_dispatcher(value)
 
 
-def _content(cell: Any) -> Any:
+def cell_content(cell: Any) -> Any:
+    """Return what a closure cell holds, None if it is empty."""
     try:
         return cell.cell_contents
     except ValueError:  # still empty

@@ -66,6 +66,13 @@ def is_provided(name: str) -> bool:
     return name in PARALLEL or address_of(name) is not None
 
 
+def lack(name: str) -> str | None:
+    """Return the sentence on code that calls *name* where nothing provides it, else None."""
+    if is_provided(name):
+        return None
+    return f"the code calls {name}, which neither Numba nor this process provides; please report this"
+
+
 def address_of(name: str) -> int | None:
     """Return the address for a slot, or None if this process has none."""
     if name.startswith(DATA_PREFIX):

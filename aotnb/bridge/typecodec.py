@@ -59,11 +59,11 @@ def encode_type(typ: types.Type) -> Tree:
 
 
 def _encoder(cls: type) -> Encoder:
-    from aotnb.bridge.values import is_fixed_module
+    from aotnb.bridge.values import is_extension
 
     if issubclass(cls, types.StructRef):
         return _structref
-    return _ENCODERS[cls] if is_fixed_module(cls.__module__) else _extension
+    return _extension if is_extension(cls) else _ENCODERS[cls]
 
 
 def encode_types(items: Any) -> list[Tree]:

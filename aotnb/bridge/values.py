@@ -154,7 +154,7 @@ def live_ids(value: Any) -> tuple[int, ...]:
     if isinstance(value, tuple):
         fields = (id(type(value)),) if type(value) is not tuple else ()
         return fields + tuple(found for item in value for found in live_ids(item))
-    if isinstance(value, enum.Enum) or (isinstance(value, type) and not is_fixed_module(value.__module__)):
+    if isinstance(value, enum.Enum) or (isinstance(value, type) and is_extension(value)):
         return (id(value),)
     if isinstance(value, ModuleType | FunctionType | Dispatcher | DUFunc) or by_address(value):
         return (id(value),)
@@ -163,7 +163,7 @@ def live_ids(value: Any) -> tuple[int, ...]:
         return (id(value),)
     if isinstance(value, types.Type):
         classes = (typ.class_type for typ in types_of_objects(value) if isinstance(typ, types.ClassInstanceType))
-        extended = (type(typ) for typ in all_types(value) if not is_fixed_module(type(typ).__module__))
+        extended = filter(is_extension, map(type, all_types(value)))
         return tuple(map(id, (*classes, *extended)))
     return ()
 
@@ -268,6 +268,11 @@ def is_fixed_module(name: str | None) -> bool:
     return (top in _FIXED and not _is_test(name)) or top in sys.stdlib_module_names
 
 
+def is_extension(cls: type) -> bool:
+    """Return whether a class, such as one of types, comes from outside Numba and what the environment key fixes with it."""
+    return not is_fixed_module(cls.__module__)
+
+
 _FIXED = frozenset({"numba", "llvmlite", "numpy"})
 
 
@@ -361,7 +366,7 @@ def _deep(value: Any, names: set[str], seen: set[int]) -> Tree:
 def _deep_class(cls: type, seen: set[int]) -> Tree:
     """Encode a class that the compiler meets, such as one of types: its name, and what its own methods do."""
     head = ["class", cls.__module__, cls.__qualname__]
-    if id(cls) in seen or is_fixed_module(cls.__module__) or is_installed_module(cls.__module__):
+    if id(cls) in seen or not is_extension(cls) or is_installed_module(cls.__module__):
         return head
     seen.add(id(cls))
     bases = [_deep_class(base, seen) for base in cls.__bases__]

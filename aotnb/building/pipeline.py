@@ -27,7 +27,7 @@ from aotnb.bridge.codegen import (
 from aotnb.bridge.environment import host_cpu
 from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.native import pack_objects
-from aotnb.bridge.symbols import is_helper, is_mathematics, is_provided
+from aotnb.bridge.symbols import is_helper, is_mathematics, lack
 from aotnb.building.archive import write_archives
 from aotnb.building.borrowed import Borrowed, borrowed_from, borrowed_slots, recorded_bases, units_to_link
 from aotnb.building.clones import STUB, versions_of
@@ -266,8 +266,8 @@ def _table(job: Job, units: list[UnitJob], objects: list[UnitObject]) -> tuple[b
 
 
 def _check_provided(name: str) -> None:
-    if not is_provided(name):
-        raise BuildError(f"the code calls {name}, which neither Numba nor this process provides; please report this")
+    if (sentence := lack(name)) is not None:
+        raise BuildError(sentence)
 
 
 def _declared(libraries: dict[str, Library], runtime: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from aotnb.bridge.irtext import CanonicalLibrary, RawLibrary, canonicalize, unor
 from aotnb.bridge.libraries import LibraryFacts, library_facts, linked_libraries
 from aotnb.bridge.methods import method_tree
 from aotnb.bridge.roots import environment_consts, object_root
-from aotnb.bridge.symbols import is_helper, is_provided
+from aotnb.bridge.symbols import is_helper, lack
 from aotnb.bridge.typecodec import encode_type, encode_types
 from aotnb.bridge.values import by_address, c_address, is_fixed_module
 from aotnb.building.edges import edges_of, stable_text
@@ -509,8 +509,8 @@ def _check_provided(libraries: Iterable[CanonicalLibrary]) -> None:
     """Refuse code that calls what nothing provides, before it costs the whole image."""
     for library in libraries:
         for name in sorted(library.externals - runtime_functions()):
-            if is_helper(name) and not is_provided(name):
-                raise NotRelocatable(f"the code calls {name}, which neither Numba nor this process provides; please report this")
+            if is_helper(name) and (sentence := lack(name)) is not None:
+                raise NotRelocatable(sentence)
 
 
 def question_key(kind: str, method: list[str], args: list[Any], explicit_return: Any, flags: str, config: str) -> str:
