@@ -4,7 +4,7 @@ Record      :func:`trace`, :func:`precompile`, :func:`compile_workload`, :func:`
 Build       :func:`save`, :func:`save_in_background`, :func:`compact`, :func:`compact_in_background`
 Load        :func:`load`
 Look        :func:`explain`, :func:`status`, :func:`traces`, :func:`last_trace`, :func:`misses`
-Reports     :func:`roots`, :func:`stragglers`, :func:`diff`, :func:`invalidations`, :func:`explore`
+Reports     :func:`parcel`, :func:`roots`, :func:`stragglers`, :func:`diff`, :func:`invalidations`, :func:`explore`
 Guard       :func:`forbid_compilation`
 Switch      :func:`activate`, :func:`deactivate`, :func:`is_active`
 """
@@ -19,7 +19,7 @@ TYPE_CHECKING = False  # not from typing, whose import would be most of what AOT
 if TYPE_CHECKING:
     from typing import Any
 
-    from aotnb.display.asked import diff, invalidations, roots, stragglers
+    from aotnb.display.asked import diff, invalidations, parcel, roots, stragglers
     from aotnb.display.explorer import explore
     from aotnb.guards import forbid_compilation
     from aotnb.replay import precompile
@@ -57,6 +57,7 @@ __all__ = [
     "last_trace",
     "load",
     "misses",
+    "parcel",
     "precompile",
     "reset_stats",
     "roots",
@@ -71,7 +72,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "aotnb.display.asked": ("diff", "invalidations", "roots", "stragglers"),
+    "aotnb.display.asked": ("diff", "invalidations", "parcel", "roots", "stragglers"),
     "aotnb.display.explorer": ("explore",),
     "aotnb.reports.question": ("explain",),
     "aotnb.guards": ("forbid_compilation",),

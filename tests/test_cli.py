@@ -259,7 +259,7 @@ def test_version(aotnb: Run) -> None:
 
 def test_inspect(aotnb: Run, job: Path) -> None:
     text = aotnb("inspect", "job.aot").stdout
-    assert "1 entries" in text
+    assert "1 entry" in text
     assert "double" in text
     assert ", trusted" in text
     explained = aotnb("inspect", "job.aot", "--explain").stdout

@@ -14,6 +14,7 @@ from aotnb.bridge.environment import apply_settings, compiler_settings
 from aotnb.building.pipeline import Job, dump
 from aotnb.building.worker import Channel, Worker
 from aotnb.core.records import SaveReport
+from aotnb.core.text import counted
 from aotnb.errors import AotError, BuildError
 
 
@@ -92,9 +93,8 @@ class BackgroundSave:
 
     def __repr__(self) -> str:
         if self.report is not None:
-            return (
-                f"saved {self.path}: {self.report.entries} entries, {self.report.size / 1024:.0f} KB, {self.report.seconds:.2f} s"
-            )
+            held = counted(self.report.entries, "entry", "entries")
+            return f"saved {self.path}: {held}, {self.report.size / 1024:.0f} KB, {self.report.seconds:.2f} s"
         if self.error is not None:
             return f"not saved: {self.error}"
         return f"building {self.path} in the background: {self.stage} {self.done}/{self.total}"

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from aotnb import __version__
+from aotnb.core.text import counted
 from aotnb.errors import AotError
 
 LINKS = ("auto", "cc", "ld.lld", "zig", "in-process")  # as aotnb.building.link has them, whose import brings Numba along
@@ -209,7 +210,7 @@ def _compact(args: argparse.Namespace) -> int:
     from aotnb import saving
 
     saved = saving.compact(args.file, link=args.link)
-    print(f"{args.file}: {saved.entries} entries, {saved.size} bytes, linked by {saved.linker}")
+    print(f"{args.file}: {counted(saved.entries, 'entry', 'entries')}, {saved.size} bytes, linked by {saved.linker}")
     return 0
 
 

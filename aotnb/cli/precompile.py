@@ -6,6 +6,7 @@ import os
 import sys
 
 from aotnb.core.records import SaveReport
+from aotnb.core.text import counted
 from aotnb.errors import AotError
 
 
@@ -61,7 +62,7 @@ def precompile_packages(
 def _tell(output: str, saved: SaveReport, *, verbose: bool) -> None:
     for left in saved.dropped:
         print(f"aotnb: left out {left.module}.{left.function}{left.signature}: {left.reason}: {left.detail}", file=sys.stderr)
-    print(f"{output}: {saved.entries} entries, {saved.size} bytes, linked by {saved.linker}")
+    print(f"{output}: {counted(saved.entries, 'entry', 'entries')}, {saved.size} bytes, linked by {saved.linker}")
     if verbose and saved.link_command:
         print(saved.link_command)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aotnb.core.text import counted
 from aotnb.display.render import text_table
 from aotnb.image.contents import specializations
 from aotnb.reports.differences import Side, diff_table
@@ -20,7 +21,8 @@ def image_text(image: dict[str, Any], *, explain: bool, functions: bool = False)
     system = f"{image['os']} {image['machine']}".strip()
     how = "a shared library" if image["linked"] == "dlopen" else "objects that are placed at load"
     versions = f"Python {image['python']}, Numba {image['numba']}, llvmlite {image['llvmlite']}, NumPy {image['numpy']}"
-    counts = f"{len(entries)} entries, {image['code_instances']} code instances, {image['units']} units"
+    instances, units = counted(image["code_instances"], "code instance"), counted(image["units"], "unit")
+    counts = f"{counted(len(entries), 'entry', 'entries')}, {instances}, {units}"
     lines = [
         f"{image['path']}: aotnb image {image['image_id']}, format {image['format']}, {image['size']} bytes",
         f"made by {image['created_by']}, {'trusted' if image['trusted'] else 'not trusted'}",
@@ -33,7 +35,7 @@ def image_text(image: dict[str, Any], *, explain: bool, functions: bool = False)
     if functions:
         lines += ["", *_code(image, image["targets"])]
     for record in image["journal"]:
-        held = f"{len(record['entries'])} entries, {record['size']} bytes"
+        held = f"{counted(len(record['entries']), 'entry', 'entries')}, {record['size']} bytes"
         lines += [
             "",
             f"record {record['image_id']} of its journal: {held}",

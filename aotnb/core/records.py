@@ -55,6 +55,29 @@ class Miss:
 
 
 @dataclass(frozen=True, slots=True)
+class Parcel:
+    """What was compiled of one package.
+
+    ``seconds`` does not include nested compilations, so that those of all packages add up. ``asked`` counts what Python asked
+    for; ``statements`` has (seconds with nested compilations, line of a trace file) for each of these, in order.
+    """
+
+    package: str
+    version: str
+    functions: int
+    compilations: int
+    seconds: float
+    asked: int
+    statements: tuple[tuple[float, str], ...]
+    saved: int
+
+    @property
+    def replayable(self) -> int:
+        """How many statements another process can carry out; the others are comments that say why not."""
+        return sum(not line.startswith("#") for _, line in self.statements)
+
+
+@dataclass(frozen=True, slots=True)
 class Straggler:
     """Code that was compiled although an image was loaded (``what`` = "compiled"), or that no save can take ("not saved")."""
 

@@ -10,6 +10,7 @@ from aotnb.display import bundle
 from aotnb.display.bundle import Report
 from aotnb.errors import AotError
 from aotnb.image.contents import specializations
+from aotnb.reports import parcels
 from aotnb.reports.changes import Invalidations
 from aotnb.reports.differences import Side
 from aotnb.reports.merges import merge_tables
@@ -102,6 +103,51 @@ def stragglers() -> Report:
         The cure.
     """
     return bundle.stragglers_report(found_stragglers())
+
+
+def parcel(trace: session.Trace | str | None = None, *, write: str | os.PathLike[str] | None = None) -> Report:
+    """Return a report on who owns what was compiled, one row for each package, the costliest first.
+
+    Parameters
+    ----------
+    trace
+        A trace or the name of one; everything that this process compiled if none is given.
+    write
+        A folder: write a trace file for each package into it, ``PACKAGE.trace``. ``aotnb precompile`` takes one or several.
+
+    Columns of ``.frame``
+    ---------------------
+    package, version : str
+        The first part of the module's name; the version of the distribution that it comes from, empty where it was not installed.
+    functions, compilations : int
+        How many functions of it were compiled, and how often.
+    seconds, share : float
+        What compiling them took without nested compilations, so that the packages add up; the share of all.
+    asked : int
+        How many of the compilations Python asked for. The others were compiled as parts of these, in whichever package they are.
+    statements : int
+        How many of those a trace file can name.
+    saved : int
+        How many of the compilations a save takes.
+    file : str
+        The trace file that was written, if one was.
+
+    Raises
+    ------
+    AotError
+        If there is no such trace, or if a file cannot be written.
+    """
+    found = parcels.parcels(session.recorded() if trace is None else _trace(trace).instances)
+    return bundle.parcel_report(found, {} if write is None else parcels.write_parcels(found, write))
+
+
+def _trace(trace: session.Trace | str) -> session.Trace:
+    if isinstance(trace, session.Trace):
+        return trace
+    known = session.traces()
+    if trace not in known:
+        raise AotError(f"there is no trace {trace!r}" + (f"; known: {', '.join(known)}" if known else ""))
+    return known[trace]
 
 
 def diff(a: Any, b: Any) -> Report:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aotnb.core.records import LoadReport, SaveReport, Status
+from aotnb.core.text import counted
 from aotnb.display import plots
 from aotnb.display.page import write_page
 from aotnb.display.render import html_table, text_table
@@ -20,6 +21,7 @@ from aotnb.reports.changes import Invalidations
 from aotnb.reports.differences import Side, diff_table
 from aotnb.reports.explain import cure, sentence
 from aotnb.reports.frames import frame
+from aotnb.reports.parcels import parcels_table
 from aotnb.reports.question import Explanation, arguments_table, compile_times
 from aotnb.reports.stragglers import stragglers_table
 from aotnb.reports.tables import Table, TraceLike
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from aotnb.core.records import Straggler
+    from aotnb.core.records import Parcel, Straggler
     from aotnb.display.explorer import Rows
 
 
@@ -149,7 +151,7 @@ def trace_report(trace: TraceLike) -> Report:
     compilations = trace.compilations
     top = [item for item in compilations if not item.depth]
     saved = sum(item.saveable for item in compilations)
-    count = _count(len(compilations), "compilation")
+    count = counted(len(compilations), "compilation")
     if not compilations:
         line = f"trace {trace.name!r}: nothing was compiled in {trace.seconds:.2f} s"
     else:
@@ -180,7 +182,7 @@ def _select(table: Table, wanted: tuple[str, ...]) -> Table:
 
 def save_report(report: SaveReport) -> Report:
     """Return the report on a saved image."""
-    holds = f"{_entries(report.entries)}, {report.code_instances} code instances in {_count(report.units, 'unit')}"
+    holds = f"{_entries(report.entries)}, {report.code_instances} code instances in {counted(report.units, 'unit')}"
     made = f"{report.size / 1024:.0f} KB for {report.target}, linked by {report.linker}, {report.seconds:.2f} s"
     lines = [f"saved {_nice(report.path)}: {holds}, {made}"]
     if report.dropped:
@@ -199,7 +201,7 @@ def save_report(report: SaveReport) -> Report:
 def load_report(report: LoadReport) -> Report:
     """Return the one line on a loaded image."""
     spared = "unknown" if report.jit_seconds is None else f"{report.jit_seconds:.1f} s"
-    holds = f"{_entries(report.entries)} of {_count(report.functions, 'function')} ready"
+    holds = f"{_entries(report.entries)} of {counted(report.functions, 'function')} ready"
     target = f"{report.target} ({report.why})" if report.why else report.target
     reasons = Counter(item.reason for item in report.left_out)
     why = f" ({', '.join(f'{count} {code}' for code, count in reasons.most_common())})" if reasons else ""
@@ -207,7 +209,7 @@ def load_report(report: LoadReport) -> Report:
     line += f"; refused at save: {len(report.left_out)}{why}"
     if report.journal:
         held = _entries(sum(record.entries for record in report.journal))
-        line += f"; with {held} from {_count(len(report.journal), 'record')} of its journal"
+        line += f"; with {held} from {counted(len(report.journal), 'record')} of its journal"
     columns = ("image", "entries", "functions", "linked", "target", "why", "milliseconds", "jit_seconds", "image_id")
     row = (
         report.path, report.entries, report.functions, report.linked, report.target, report.why, report.milliseconds,
@@ -228,8 +230,8 @@ def status_report(status: Status) -> Report:
     if not status.active:
         lines = [f"aotnb is not active {versions}"]
     else:
-        did = f"{len(status.served)} served from images, {_count(status.compilations, 'JIT compilation')}"
-        lines = [f"aotnb is active {versions}: {_count(len(status.images), 'image')} loaded, {did}"]
+        did = f"{len(status.served)} served from images, {counted(status.compilations, 'JIT compilation')}"
+        lines = [f"aotnb is active {versions}: {counted(len(status.images), 'image')} loaded, {did}"]
     lines += [
         f"  {_nice(image.path)}: {_entries(image.entries)}, loaded in {image.milliseconds:.1f} ms ({image.linked})"
         for image in status.images
@@ -250,7 +252,7 @@ def status_report(status: Status) -> Report:
 def invalidations_report(rows: Invalidations) -> Report:
     """Return what was invalidated, as a tree; all columns are in the frame."""
     spent, worlds = sum(row.seconds for row in rows), len({row.world for row in rows})
-    line = f"{_count(len(rows), 'specialization')} invalidated by {_count(worlds, 'change')}, {spent:.2f} s"
+    line = f"{counted(len(rows), 'specialization')} invalidated by {counted(worlds, 'change')}, {spent:.2f} s"
     return Report(
         rows,
         [line, *changes.tree_lines(rows)] if rows else ["nothing was invalidated so far"],
@@ -287,7 +289,7 @@ def roots_report(table: Table, func: str | None) -> Report:
     columns = {name: [row[place] for row in table.rows] for place, name in enumerate(table.columns)}
     methods, owners = len(set(columns["method"])), Counter(columns["owner"])
     of = f" of {func}" if func else ""
-    line = f"{_count(len(table.rows), 'root')}{of} in {_count(methods, 'method')}, {sum(columns['bytes'])} bytes"
+    line = f"{counted(len(table.rows), 'root')}{of} in {counted(methods, 'method')}, {sum(columns['bytes'])} bytes"
     lines = [line, *(f"  {count} of {owner}" for owner, count in owners.most_common())]
     wanted = ("method", "key", "index", "kind", "value", "bytes", "added_by", "users")
     return Report(
@@ -303,7 +305,7 @@ def roots_report(table: Table, func: str | None) -> Report:
 def growth_report(table: Table) -> Report:
     """Return how the roots tables grew in the order of compilation."""
     new, shared, duplicates = (sum(row[place] for row in table.rows) for place in (4, 5, 6))
-    line = f"{_count(len(table.rows), 'compilation')}: {new} new roots, {shared} shared with earlier ones"
+    line = f"{counted(len(table.rows), 'compilation')}: {new} new roots, {shared} shared with earlier ones"
     line += f"; {duplicates} brought by more than one owner" if duplicates else ""
     return Report(
         None,
@@ -318,7 +320,7 @@ def growth_report(table: Table) -> Report:
 def merge_report(rows: Table, costs: Table, files: list[str]) -> Report:
     """Return the re-index of a merge, under what each way of storing the roots would cost."""
     shared = sum(bool(row[-1]) for row in rows.rows)
-    found = f"{_count(len(rows.rows), 'root')}, {shared} in both, no reference rewritten"
+    found = f"{counted(len(rows.rows), 'root')}, {shared} in both, no reference rewritten"
     line = f"{' and '.join(map(_nice, files))} in one process: {found}"
     wanted = ("method", "key", "index", "position", "kind", "value", "references", "shared_with")
     return Report(
@@ -335,7 +337,7 @@ def stragglers_report(rows: list[Straggler]) -> Report:
     """Return what was compiled although an image was loaded, and what no save can take."""
     compiled = [row for row in rows if row.what == "compiled"]
     spent = sum(row.seconds or 0.0 for row in compiled)
-    lines = [f"{_count(len(compiled), 'straggler')} compiled in {spent:.2f} s, {len(rows) - len(compiled)} cannot be saved"]
+    lines = [f"{counted(len(compiled), 'straggler')} compiled in {spent:.2f} s, {len(rows) - len(compiled)} cannot be saved"]
     lines += _reason_lines(Counter(row.reason for row in rows))
     wanted = ("what", "function", "module", "signature", "reason", "difference", "seconds")
     return Report(
@@ -345,6 +347,24 @@ def stragglers_report(rows: list[Straggler]) -> Report:
         lambda shown: _select(shown, wanted),
         title="Stragglers",
         plot=lambda: plots.bars("Stragglers", "seconds", [(row.function, row.seconds or 0.0) for row in rows]),
+    )
+
+
+def parcel_report(found: list[Parcel], written: dict[str, Path]) -> Report:
+    """Return what was compiled of each package, the costliest first."""
+    spent, compilations = sum(parcel.seconds for parcel in found), sum(parcel.compilations for parcel in found)
+    lines = [f"{counted(compilations, 'compilation')} of {counted(len(found), 'package')} in {spent:.2f} s"]
+    if left := sum(len(parcel.statements) - parcel.replayable for parcel in found):
+        lines.append(f"{counted(left, 'specialization')} cannot be named in a trace file; the comments there say why")
+    lines += [f"  {package}: {_nice(str(file))}" for package, file in written.items()]
+    wanted = ("package", "version", "functions", "compilations", "seconds", "share", "asked", "statements", "saved")
+    return Report(
+        found,
+        lines,
+        lambda: parcels_table(found, written),
+        lambda shown: _select(shown, wanted),
+        title="Packages",
+        plot=lambda: plots.bars("Compile time by package", "seconds", [(p.package, p.seconds) for p in found]),
     )
 
 
@@ -394,12 +414,8 @@ def _reason_lines(reasons: Counter[str] | Counter[str | None]) -> Iterable[str]:
     return [f"  {count} {code}: {sentence(code)} {cure(code)}".rstrip() for code, count in reasons.most_common()]
 
 
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
 def _entries(number: int) -> str:
-    return _count(number, "entry", "entries")
+    return counted(number, "entry", "entries")
 
 
 def _nice(path: str) -> str:

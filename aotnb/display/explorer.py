@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aotnb import session, settings
+from aotnb.core.text import counted
 from aotnb.display.items import PANES, Item, items, pane
 from aotnb.display.page import write_page
 from aotnb.display.render import cell, html_table
@@ -30,7 +31,6 @@ PANE_LINES = 2000
 STATIC_ROWS = 200
 _CODE_COLUMNS = ("method", "signature", "kind", "state", "seconds")
 _WIDE = {"width": "100%"}
-_INSTANCES = ("code instance", "code instances")
 _NARROW = {"width": "auto"}
 _OPEN, _CLOSED = "\N{BLACK DOWN-POINTING SMALL TRIANGLE} ", "\N{BLACK RIGHT-POINTING SMALL TRIANGLE} "
 _SHARE = {"flex": "1 1 20em", "min_width": "0"}  # of a row, or a row of its own where that is narrow
@@ -311,7 +311,7 @@ def _method_node(name: str, types: dict[str, list[Item]]) -> Node:
     """Return a method with its specializations below it, and their code instances below those; the costliest stands for all."""
     below = [
         Node(
-            f"{arguments}, {_count(len(group), *_INSTANCES)}" if len(group) > 1 else arguments,
+            f"{arguments}, {counted(len(group), 'code instance')}" if len(group) > 1 else arguments,
             group[-1],
             [Node(f"{item.returns}: {item.story}", item) for item in group],
         )
@@ -319,11 +319,7 @@ def _method_node(name: str, types: dict[str, list[Item]]) -> Node:
     ]
     below.sort(key=lambda node: -(node.value.seconds or 0.0))
     every = [item for group in types.values() for item in group]
-    return Node(f"{name}, {_count(len(every), *_INSTANCES)}, {_seconds([every]):.2f} s", below[0].value, below)
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+    return Node(f"{name}, {counted(len(every), 'code instance')}, {_seconds([every]):.2f} s", below[0].value, below)
 
 
 class Explorer(Widgets):
@@ -414,7 +410,7 @@ class Explorer(Widgets):
 
     def _load(self) -> str:
         report = session.load(self.file.value)
-        return f"loaded {report.path}: {_count(report.entries, 'entry', 'entries')} in {report.milliseconds:.1f} ms"
+        return f"loaded {report.path}: {counted(report.entries, 'entry', 'entries')} in {report.milliseconds:.1f} ms"
 
     def _stop(self) -> None:
         if self.building is not None:
@@ -431,7 +427,7 @@ class Explorer(Widgets):
         if report is None:
             said = _told(save.error)
         else:
-            holds = f"{_count(report.entries, 'entry', 'entries')}, {report.size / 1024:.0f} KB"
+            holds = f"{counted(report.entries, 'entry', 'entries')}, {report.size / 1024:.0f} KB"
             said = f"saved {report.path}: {holds}; left out: {len(report.dropped)}"
         if self._loop is None:
             self._end(said)

@@ -23,6 +23,7 @@ _TAKES = {
     "aot_load": _FILE,
     "aot_diff": _SIDE,
     "aot_report": _TRACE,
+    "aot_parcel": _TRACE,
     "aot_roots": _FUNCTION,
     "aot_explain": _NAME,
 }
@@ -125,4 +126,5 @@ _AFTER_OPTION: dict[str, Callable[[str], Iterable[str]]] = {
     "--link": lambda _: ["auto", *LINKERS],
     "--growth": functions,
     "--merge": files,
+    "--write": files,
 }

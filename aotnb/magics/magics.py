@@ -138,6 +138,17 @@ class AotMagics(Magics):
         return bundle.trace_report(_trace(_parse(self.aot_report, line).name))
 
     @magic_arguments()
+    @argument("name", nargs="?", metavar="NAME", help="The trace; everything compiled in this kernel if none is given.")
+    @argument("--write", metavar="FOLDER", type=file_name, help="Write a trace file for each package, for aotnb precompile.")
+    @no_var_expand
+    @line_magic
+    @one_sentence
+    def aot_parcel(self, line: str) -> bundle.Report:
+        """Show which packages own what was compiled, with seconds, and write statements that compile it again."""
+        args = _parse(self.aot_parcel, line)
+        return asked.parcel(None if args.name is None else _trace(args.name), write=args.write)
+
+    @magic_arguments()
     @argument("file", nargs="?", metavar="FILE", type=file_name, help="Where to save; an image that is there is replaced.")
     @argument("--trace", metavar="NAME", help="Save this trace only, not everything recorded in this kernel.")
     @argument("-a", "--append", action="store_true", help="Keep the entries of an image that is there.")

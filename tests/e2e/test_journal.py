@@ -128,7 +128,7 @@ def test_what_all_processes_compiled_is_served(folder: Folder) -> None:
 def test_the_commands_read_the_journal(folder: Folder) -> None:
     described = json.loads(folder.command("inspect", "--json", "nb.aot"))
     assert [[entry["function"] for entry in record["entries"]] for record in described["journal"]].count(["twice"]) == 2
-    assert "of its journal: 1 entries" in folder.command("inspect", "nb.aot")
+    assert "of its journal: 1 entry" in folder.command("inspect", "nb.aot")
     assert folder.command("verify", "nb.aot") == "nb.aot is sound\n"
 
 

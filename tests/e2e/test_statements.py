@@ -165,6 +165,72 @@ def test_another_process_builds_the_image_and_a_third_compiles_nothing(made: Pat
     assert statements(made / "again") == statements(made / "asked")
 
 
+def test_the_files_of_all_packages_together_give_the_same_set(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text("from numba import njit\nimport lib\n\n@njit\ndef root(x):\n    return lib.f(x) - 1\n")
+    use = """
+    import json, aotnb
+    aotnb.load("all.aot") if LOAD else aotnb.activate()
+    import lib, other
+    def use():
+        return [other.root(1), lib.g(1), lib.total(lib.np.ones(3)), lib.make(2)(1)]
+    """
+    wrote = script(
+        tmp_path,
+        use.replace("LOAD", "False")
+        + """
+    with aotnb.trace("named") as trace:
+        answers = use()
+    report = aotnb.parcel(write="parcels")
+    frame = report.frame.set_index("package")
+    again = aotnb.parcel("named").frame.set_index("package")
+    own = sum(c.own_seconds for c in aotnb.session.compiled())
+    counts = frame[["functions", "compilations", "asked", "statements", "saved"]].T.to_dict("list")
+    print(json.dumps([answers, counts, bool(abs(own - frame.seconds.sum()) < 1e-9), bool(abs(frame.share.sum() - 1) < 1e-9),
+                      again.loc[["lib", "other"], "asked"].tolist(), frame.file.to_dict(), repr(report)]))
+    """,
+    )
+    answers, counts, seconds_add_up, shares_add_up, traced, files, shown = wrote
+    assert seconds_add_up
+    assert shares_add_up
+    # f and helper are compiled as parts of root, which is another package's; the closure has no name
+    assert counts["other"] == [1, 1, 1, 1, 1]
+    functions, _, asked, named, _ = counts["lib"]
+    assert functions == 6
+    assert (asked, named) == (4, 3)  # eager by its decorator; by the calls g, total and the closure
+    assert traced == [3, 1]
+    assert {Path(file).name for file in files.values() if file} == {"lib.trace", "other.trace"}
+    assert "1 specialization cannot be named" in shown
+    assert statements(tmp_path / "parcels/other.trace") == [Statement("other:root", ("int64",))]
+    paths = ["parcels/lib.trace", "parcels/other.trace"]
+    done = python(tmp_path, "-m", "aotnb", "precompile", *paths, "-o", "all.aot")
+    assert done.stdout.startswith("4 of 4 carried out\n"), done.stdout + done.stderr
+    served = script(
+        tmp_path,
+        use.replace("LOAD", "True")
+        + """
+    print(json.dumps([use(), [c.function for c in aotnb.session.compiled() if c.called]]))
+    """,
+    )
+    assert served == [answers, ["make.<locals>.inner"]]
+    (tmp_path / "taken").write_text("")
+    sentence = script(
+        tmp_path,
+        """
+        import json, aotnb, lib
+        lib.f(1)
+        said = []
+        for wrong in ({"write": "taken"}, {"trace": "no such"}):
+            try:
+                aotnb.parcel(**wrong)
+            except aotnb.errors.AotError as error:
+                said.append(str(error))
+        print(json.dumps(said))
+        """.replace("aotnb,", "aotnb.errors,"),
+    )
+    assert "cannot write trace files to taken: File exists; give a folder" in sentence[0]
+    assert sentence[1].startswith("there is no trace 'no such'")
+
+
 def test_what_names_nothing_any_more_is_skipped_counted_and_named(made: Path, tmp_path: Path) -> None:
     lay_out(tmp_path)
     (tmp_path / "lib.py").write_text(LIB.replace("def g(", "def renamed("))

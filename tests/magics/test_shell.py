@@ -116,13 +116,24 @@ def test_save_in_the_background(traced: Any) -> None:
         assert repr(save).startswith(("building ", "saved "))
         entries = save.wait().entries
     assert (entries, Path("later.aot").exists()) == (1, True)
-    assert "\nsaved later.aot: 1 entries" in captured.stdout  # the notice
+    assert "\nsaved later.aot: 1 entry" in captured.stdout  # the notice
 
 
 def test_the_report_can_be_had_as_an_object(traced: Any) -> None:
     run(traced, "report = %aot_report first")
     assert list(traced.user_ns["report"].frame["function"]) == ["double", "helper"]
     assert traced.user_ns["report"].record is session.traces()["first"]
+
+
+def test_packages_and_their_statements(traced: Any, tmp_path: Path) -> None:
+    shown = run(traced, f"%aot_parcel first --write {tmp_path}")
+    assert [(row[0], row[2]) for row in shown] == [("__main__", 2)]
+    written = (tmp_path / "__main__.trace").read_text().splitlines()
+    assert written[0].endswith(" ms")
+    assert "not replayable (it was defined in a notebook" in written[1]
+    assert run(traced, "%aot_parcel").frame["seconds"].sum() > 0
+    with pytest.raises(UsageError, match="there is no trace 'none'; known: first"):
+        run(traced, "%aot_parcel none")
 
 
 def test_roots_and_diff(traced: Any) -> None:
