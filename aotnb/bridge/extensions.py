@@ -1,14 +1,17 @@
 """What others taught the compiler: overloads, typings, lowerings, data models and boxing, by the name of what they are for.
 
 Such code runs inside the compiler, so what it decides is part of the code that is compiled. Everything from outside Numba
-that a compilation could have asked under one name has one digest, in depth (:func:`overload_set_digest`). A name is that of
+that a compilation could have asked under one name has one digest, in depth (:func:`overload_set`). A name is that of
 a function, an operator or an attribute that was resolved, or "type" and the name of a class of types that the code handles.
+
+Numba takes the first overload of a function that fits, in the order of their registration. So one more changes nothing for
+code that has found one before it: libraries may overload ``len`` and ``operator.add`` for types of their own at any time.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from types import FunctionType
 from typing import Any
 
@@ -16,6 +19,7 @@ from numba.core import entrypoints, types
 from numba.core.datamodel.registry import default_manager
 from numba.core.imputils import builtin_registry as lowering_registry
 from numba.core.pythonapi import _boxers, _reflectors, _unboxers
+from numba.core.registry import cpu_target
 from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFunctionTemplate, builtin_registry
 
 from aotnb.bridge.inspect import absolute, cell_content, key_name
@@ -26,6 +30,7 @@ from aotnb.errors import NotRelocatable
 
 CONVERSION = "conversion"  # of one type into another, which any code may need
 _TYPE = "type "
+_ALL = "all"
 
 _scanned = [0] * 8
 _overloads: dict[str, list[Any]] = {}  # templates of @overload and its kin
@@ -71,23 +76,84 @@ def is_extended(name: str) -> bool:
     return name in extended_names() or _class_of(name) is not None
 
 
-def overload_set_digest(name: str) -> str | None:
-    """Return the digest of all that is registered for *name* from outside Numba, in its order; None if there is nothing.
+def overload_set(name: str, asked: Container[int] = (), *, answered: bool = True) -> str | None:
+    """Return what code that resolved *name* depends on of what others registered for it, as one word; None if on nothing.
 
-    What was defined anew with equal content and options stands twice in the registry, and counts once: the first that
-    fits is taken.
+    That is everything but the overloads behind the last one that was *asked* (by the ``id`` of its template), whose number
+    the word begins with. Where none *answered* something, or where the order is another one, all of them count.
 
     Raises
     ------
     NotRelocatable
         If something that decides has no encoding.
     """
-    if not is_extended(name):
-        return None
-    overloads = dict.fromkeys(map(overload_digest, _overloads.get(name, ())))
-    found = [*overloads, *dict.fromkeys(map(_implementation_digest, _implementations(name)))]
+    count: int | str = _ALL
+    if answered and _is_in_order(name):
+        overloads = external_overloads().get(name, [])
+        last = max((number for number, template in enumerate(overloads, 1) if id(template) in asked), default=0)
+        count = len(set(map(overload_digest, overloads[:last])))
+    content = _content(name, count)
+    return None if content == _NOTHING else content
+
+
+def overload_set_holds(name: str, content: str | None) -> bool:
+    """Return whether what code depends on is as it was, *content* being what :func:`overload_set` gave.
+
+    Raises
+    ------
+    NotRelocatable
+        If something that decides has no encoding.
+    """
+    content = content or _NOTHING
+    count = content.partition(":")[0]
+    return (count == _ALL or _is_in_order(name)) and _content(name, count) == content
+
+
+_NOTHING = "0:"
+
+
+def _content(name: str, count: int | str) -> str:
+    """Return *count* and the digest of so many overloads of *name* and of all else that is registered for it.
+
+    What was defined anew with equal content and options stands twice in the registry, and counts once: the first that
+    fits is taken.
+    """
+    overloads: dict[str, None] = {}
+    for template in external_overloads().get(name, ()):
+        if count != _ALL and len(overloads) >= int(count):
+            break
+        overloads[overload_digest(template)] = None
+    found: list[Any] = [*overloads, *dict.fromkeys(map(_implementation_digest, _implementations(name)))]
     cls = _class_of(name)
-    return digest(found if cls is None else [*found, _class_tree(cls)])
+    if cls is not None:
+        found.append(_class_tree(cls))
+    return f"{count}:{digest(found) if found else ''}"
+
+
+def _is_in_order(name: str) -> bool:
+    """Return whether overloads for *name* are asked in the order of their registration, and after Numba's own.
+
+    Attributes are looked up by class first, and overloads for one target come before those for all of them. Of local
+    functions there may be several with one name.
+    """
+    overloads = external_overloads().get(name, ())
+    return len({id(template.key) for template in overloads}) <= 1 and all(map(_waits_its_turn, overloads))
+
+
+def _waits_its_turn(template: Any) -> bool:
+    if _OverloadFunctionTemplate not in template.__mro__ or template.metadata.get("target", "generic") != "generic":
+        return False
+    context = cpu_target.typing_context
+    own = [type(known) for known in context._functions.get(template.key, ()) if is_fixed_module(_home(type(known)))]
+    registered = getattr(context._lookup_global(template.key), "templates", ())
+    if any(known not in registered for known in own):
+        return False  # Numba has them outside of the list, and asks them last
+    before = registered.index(template) if template in registered else len(registered)  # not there yet: it comes behind
+    return all(registered.index(known) < before for known in own)
+
+
+def _home(template: Any) -> str | None:
+    return module_of(template._overload_func) if hasattr(template, "_overload_func") else _template_module(template)
 
 
 def overload_digest(template: Any) -> str:

@@ -58,7 +58,8 @@ class Observer(Protocol):
     def lifted(self, func: Any, names: set[tuple[str, str]]) -> None: ...
     def lifted_compile(self, disp: Any, compile_: Callable[[], Any]) -> Any: ...
     def module_attribute(self, module: Any, attr: str) -> None: ...
-    def resolved(self, key: Any) -> None: ...
+    def resolved(self, key: Any) -> int: ...
+    def unanswered(self, key: Any, failure: Any, mark: int) -> None: ...
     def template_entered(self, template: Any) -> None: ...
     def template_left(self, template: Any) -> None: ...
     def template_used(self, template: Any) -> None: ...
@@ -313,9 +314,18 @@ def _resolve_getattr(original: Any) -> Any:
 
 def _resolve_function_type(original: Any) -> Any:
     def resolve_function_type(self: Any, func: Any, args: Any, kws: Any) -> Any:
-        if _observer is not None:
-            _observer.resolved(func)
-        return original(self, func, args, kws)
+        if _observer is None:
+            return original(self, func, args, kws)
+        observer = _observer
+        mark = observer.resolved(func)
+        answer = None
+        try:
+            answer = original(self, func, args, kws)
+        finally:
+            if answer is None:
+                # Numba remembers the failure here for as long as it compiles, and repeats it
+                observer.unanswered(func, self.callstack.lookup_resolve_cache(func, args, kws), mark)
+        return answer
 
     return resolve_function_type
 

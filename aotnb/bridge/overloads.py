@@ -23,31 +23,26 @@ def registered() -> tuple[int, int, int]:
     return len(builtin_registry.functions), len(builtin_registry.attributes), len(registered_otherwise())
 
 
-def supersede(since: tuple[int, int, int]) -> list[str]:
+def supersede(since: tuple[int, int, int]) -> set[str]:
     """Let the overloads that were registered after *since* replace earlier ones of the same name for the same function.
 
-    Returns the names of what is overloaded, or was implemented otherwise. A function called ``_`` has no name and
+    Returns the names of all that was registered since, overloads or otherwise. A function called ``_`` has no name and
     replaces nothing.
     """
-    changed = registered_otherwise()[since[2] :]
+    changed = set(registered_otherwise()[since[2] :])
     for templates, mark in ((builtin_registry.functions, since[0]), (builtin_registry.attributes, since[1])):
         for number in range(mark, len(templates)):
             new = templates[number]
-            if not _is_external(new):
+            if not _is_overload(new):
                 continue
-            older = [old for old in templates[:mark] if _is_external(old) and _identity(old) == _identity(new)]
+            changed.add(_target_name(new))
+            if new._overload_func.__name__ == "_":
+                continue
+            older = [old for old in templates[:mark] if _is_overload(old) and _identity(old) == _identity(new)]
             older = [old for old in older if old._overload_func is not new._overload_func]
             for old in older:
                 _redirect(old, new)
-            if older:
-                changed.append(_target_name(new))
     return changed
-
-
-def attribute_names() -> set[str]:
-    """Return the names of the attributes and methods that are overloaded from outside Numba."""
-    found = (t for t in builtin_registry.attributes if _OverloadAttributeTemplate in t.__mro__ and external_template(t))
-    return {_target_name(template) for template in found}
 
 
 def forget_choices(value: Any) -> None:
@@ -58,9 +53,9 @@ def forget_choices(value: Any) -> None:
                 getattr(template, cache, {}).clear()
 
 
-def _is_external(template: Any) -> bool:
+def _is_overload(template: Any) -> bool:
     known = _OverloadFunctionTemplate in template.__mro__ or _OverloadAttributeTemplate in template.__mro__
-    return known and external_template(template) and template._overload_func.__name__ != "_"
+    return known and external_template(template)
 
 
 def _identity(template: Any) -> tuple[Any, ...]:

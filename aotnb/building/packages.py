@@ -97,7 +97,7 @@ def summaries(manifest: Manifest, frozen: dict[str, Any]) -> dict[int, dict[str,
 
 
 def _summary(instances: list[CodeInstance], start: int, frozen: dict[str, Any]) -> dict[str, Any] | None:
-    edges: dict[tuple[str, str, str], list[str]] = {}
+    edges: dict[tuple[str, ...], list[str]] = {}
     callees: dict[int, list[Any]] = {}
     resolved: set[int] = set()
     modules: set[str] = set()
@@ -120,7 +120,9 @@ def _summary(instances: list[CodeInstance], start: int, frozen: dict[str, Any]) 
                 if edge.kind == "free" or not instance.module:
                     return None
                 where = instance.module
-            known = edges.setdefault((edge.kind, where, edge.name), [edge.kind, where, edge.name, edge.digest, edge.summary])
+            # of overloads, one function may have asked more than another
+            key = (edge.kind, where, edge.name, edge.digest if edge.kind == "overload_set" else "")
+            known = edges.setdefault(key, [edge.kind, where, edge.name, edge.digest, edge.summary])
             if known[3] != edge.digest:
                 return None
         for callee, path in instance.callees:

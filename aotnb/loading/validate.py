@@ -88,7 +88,7 @@ class Validator:
         self._seen: dict[tuple[int, int], int] = {}  # place among the visits, -1 for code that was frozen earlier
         self._overloads = extensions.external_overloads()
         self._extended = extensions.extended_names()
-        self._set_digests: dict[str, str | None] = {}
+        self._sets: dict[tuple[str, str | None], bool] = {}  # name and what counted of its overloads -> is that so still
         for arg in args:
             for _, disp in numba_facts.dispatchers_in_type(arg):
                 self._meet(disp)
@@ -193,6 +193,8 @@ class Validator:
                     continue
             except NotRelocatable:
                 continue
+            if not callee.library:
+                raise _Refused("callee_changed", f"{callee.qualname}, which could not be compiled, has code by now")
             entry = numba_facts.image_entry(library)
             if entry is not None and _is_same_code(self.image, number, entry[0].reader, entry[1], set()):
                 return library
@@ -253,21 +255,20 @@ class Validator:
     def _overload_sets(self, instance: CodeInstance) -> None:
         """Compare, for what this instance resolved, what is registered from outside Numba: what was added counts as well."""
         names = self.image.index["names"]
-        recorded = {edge.name: edge.digest for edge in instance.edges if edge.kind == "overload_set"}
-        if not recorded and not self._extended:
-            return
-        for number in instance.resolved:
-            name = names[number]
-            if (name in self._extended or name in recorded) and self._set_digest(name) != recorded.get(name):
+        recorded = {(edge.name, edge.digest) for edge in instance.edges if edge.kind == "overload_set"}
+        known = {name for name, _ in recorded}
+        there = {names[number] for number in instance.resolved} & self._extended if self._extended else set()
+        for name, content in (*recorded, *((name, None) for name in there - known)):
+            if not self._set_holds(name, content):
                 raise _Refused("overload_changed", f"the implementations of {name}, used by {instance.qualname}, have changed")
 
-    def _set_digest(self, name: str) -> str | None:
-        if name not in self._set_digests:
+    def _set_holds(self, name: str, content: str | None) -> bool:
+        if (name, content) not in self._sets:
             try:
-                self._set_digests[name] = extensions.overload_set_digest(name)
+                self._sets[name, content] = extensions.overload_set_holds(name, content)
             except NotRelocatable as error:
                 raise _Refused("overload_changed", f"an implementation of {name}: {error}") from None
-        return self._set_digests[name]
+        return self._sets[name, content]
 
     # ------------------------------------------------------------ callees
 

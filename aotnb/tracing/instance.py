@@ -61,7 +61,8 @@ class Instance:
     # external overload templates that were asked: module, qualified name, digest and plain name of the function of each
     templates: dict[int, tuple[str, str, str, str]] = field(default_factory=dict)
     resolved: set[Any] = field(default_factory=set)
-    overload_sets: dict[str, str] = field(default_factory=dict)  # what was resolved and has external overloads -> digest
+    unanswered: set[Any] = field(default_factory=set)  # what was resolved in vain, once at least
+    overload_sets: dict[str, str] = field(default_factory=dict)  # what was resolved -> what of its external overloads counts
     addresses: dict[int, str] = field(default_factory=dict)
     wrappers: dict[str, tuple[Any, str, Any]] = field(default_factory=dict)
     result: Any = None
@@ -82,6 +83,7 @@ class Instance:
         self.reads = inner.reads | self.reads
         self.templates |= inner.templates
         self.resolved |= inner.resolved
+        self.unanswered |= inner.unanswered
         self.addresses |= inner.addresses
         for problem in inner.problems:
             self.problem(*problem)

@@ -24,6 +24,7 @@ from aotnb.core.digest import digest
 from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
 from aotnb.tracing.instance import ABSENT, Callee, Instance, Read
+from aotnb.tracing.paths import is_unnamed
 
 
 class _Request:
@@ -35,10 +36,25 @@ class _Request:
         self.dispatcher, self.kind, self.args, self.return_type = dispatcher, kind, args, return_type
         self.instance: Instance | None = None
 
-    def gave_up(self) -> None:
-        """Let go of the dispatcher, which remembers the error and with it the frames and arguments of whoever asked."""
-        if self.instance is not None:
+    def gave_up(self, *, wholly: bool) -> None:
+        """Let go of the dispatcher, which remembers the error and with it the frames and arguments of whoever asked.
+
+        Not *wholly* where the compiler goes on: a name leads to the dispatcher, and the code that is made depends on it.
+        """
+        if self.instance is not None and wholly:
+            _let_go(self.instance, set())
+        elif self.instance is not None and is_unnamed(self.instance):
             self.instance.dispatcher, self.instance.passed = None, []
+
+
+def _let_go(instance: Instance, seen: set[int]) -> None:
+    """Let go of the dispatchers of an instance, and of what was tried in vain for it."""
+    seen.add(id(instance))
+    instance.dispatcher, instance.passed = None, []
+    for callee in instance.callees:
+        if callee.instance.result is None and id(callee.instance) not in seen:
+            callee.dispatcher = None
+            _let_go(callee.instance, seen)
 
 
 class Recorder:
@@ -56,7 +72,9 @@ class Recorder:
         # a compilation is about to start: kind, function, argument types; what it raises stops the compilation
         self.before_compile: Callable[[str, Any, tuple[Any, ...]], None] | None = None
         self.new_code: list[tuple[Instance, Any]] = []  # code and its dispatcher, since somebody last took this list
-        self.failed: weakref.WeakSet[Any] = weakref.WeakSet()  # dispatchers for which a compilation raised
+        # dispatchers for which a compilation raised, with the argument types: Numba repeats the error without a compilation
+        self.failed: weakref.WeakKeyDictionary[Any, dict[Any, Instance]] = weakref.WeakKeyDictionary()
+        self._tried: weakref.WeakKeyDictionary[Any, list[Callee]] = weakref.WeakKeyDictionary()
         self.after_compile: Callable[[Instance], None] | None = None  # set under AOTNB_VERIFY
         self.use_disk_cache = False
         self.recording = True
@@ -220,11 +238,10 @@ class Recorder:
                 if self.after_compile is not None:
                     self.after_compile(request.instance)
             else:
-                request.gave_up()
+                request.gave_up(wholly=not self._frames)
             raise
         except Exception:
-            self.failed.add(request.dispatcher)
-            request.gave_up()
+            self._note_refusal(request)
             raise
         finally:
             self._requests.pop()
@@ -233,6 +250,17 @@ class Recorder:
             if self.after_compile is not None:
                 self.after_compile(request.instance)
         return result
+
+    def _note_refusal(self, request: _Request) -> None:
+        """Remember what was refused; where Numba only repeats an error, the code being made depends on the first attempt."""
+        known = self.failed.setdefault(request.dispatcher, {})
+        if request.instance is not None:
+            known[request.args] = request.instance
+            request.gave_up(wholly=not self._frames)
+        elif self._frames and (first := known.get(request.args)) is not None:
+            if request.kind != "overload":
+                first.dispatcher = request.dispatcher  # it was let go where the first attempt led to nothing
+            self._depend(first, first.dispatcher)
 
     def _reused(self, disp: Any, args: tuple[Any, ...], existing: Any) -> None:
         instance = self._by_library.get(id(existing.library))
@@ -337,6 +365,7 @@ class Recorder:
             self._frames[-1].nested_seconds += frame.seconds
         frame.finished = True
         if result is None:
+            self._note_failure(frame)
             return
         frame.result = result
         library = result.library
@@ -358,6 +387,17 @@ class Recorder:
         self._note_overload_sets(frame)
         self._check_coherence(frame)
         self._depend(frame, frame.dispatcher)
+
+    def _note_failure(self, frame: Instance) -> None:
+        """Let the code that is made all the same depend on what was tried in vain: it might be chosen another time."""
+        for read in frame.reads.values():
+            if read.problem:
+                frame.problem("not_relocatable", read.problem)
+            if callable(read.value):
+                frame.resolved.add(_hashable(read.value))  # a function that nobody overloads has no type
+        frame.unanswered |= frame.resolved
+        self._note_overload_sets(frame)
+        self._depend(frame, None if is_unnamed(frame) else frame.dispatcher)
 
     def pass_timed(self, state: Any, name: str, seconds: float) -> None:
         """Note the seconds of a compiler pass, nested compilations included."""
@@ -481,13 +521,26 @@ class Recorder:
         for kind, name in names:
             frame.reads.pop((kind, name, None), None)
 
-    def resolved(self, key: Any) -> None:
-        """Note a function type or attribute whose implementations were looked up."""
-        if self._frames:
-            try:
-                self._frames[-1].resolved.add(key)
-            except TypeError:  # unhashable
-                self._frames[-1].resolved.add(numba_facts.key_name(key))
+    def resolved(self, key: Any) -> int:
+        """Note a function type or attribute whose implementations are looked up; return a mark for :meth:`unanswered`."""
+        if not self._frames:
+            return 0
+        frame = self._frames[-1]
+        frame.resolved.add(_hashable(key))
+        return len(frame.callees)
+
+    def unanswered(self, key: Any, failure: Any, mark: int) -> None:
+        """Note a function type for which no implementation was found; the compiler may go on with something else.
+
+        *failure* stands for it as long as Numba remembers it: what was tried since *mark* is not tried again.
+        """
+        if not self._frames:
+            return
+        frame = self._frames[-1]
+        frame.unanswered.add(_hashable(key))
+        tried = self._tried.setdefault(failure, [callee for callee in frame.callees[mark:] if callee.instance.result is None])
+        for callee in tried:
+            self._depend(callee.instance, callee.dispatcher)
 
     def template_entered(self, template: Any) -> None:
         """An ``@overload`` function is being asked for an implementation."""
@@ -520,14 +573,15 @@ class Recorder:
         return False
 
     def _note_overload_sets(self, frame: Instance) -> None:
-        """Digest what is registered from outside Numba for everything that was resolved, as it is now."""
+        """Note what counts of that which is registered from outside Numba for everything that was resolved, as it is now."""
         frame.resolved.add(extensions.CONVERSION)
         names = {key for key in frame.resolved if isinstance(key, str) and extensions.is_type_name(key)}
         if extended := extensions.extended_names():
             names |= {numba_facts.key_name(key) for key in frame.resolved} & extended
-        for name in names:
+        unanswered = {numba_facts.key_name(key) for key in frame.unanswered}
+        for name in names | unanswered:
             try:
-                content = extensions.overload_set_digest(name)
+                content = extensions.overload_set(name, frame.templates, answered=name not in unanswered)
             except NotRelocatable as error:
                 frame.problem("not_relocatable", f"an implementation of {name}: {error}")
                 continue
@@ -617,6 +671,14 @@ def holds(instance: Instance, read: Read) -> bool:
         return digest(value_tree(value)) == read.digest
     except NotRelocatable:
         return False
+
+
+def _hashable(key: Any) -> Any:
+    try:
+        hash(key)
+    except TypeError:
+        return numba_facts.key_name(key)
+    return key
 
 
 def _lookup(func: Any, name: str) -> Any:

@@ -90,7 +90,7 @@ class OverloadRead:
     def holds(self) -> bool:
         """Return whether compiling now would ask the same overloads."""
         try:
-            return extensions.overload_set_digest(self.name) == self.content
+            return extensions.overload_set_holds(self.name, self.content)
         except NotRelocatable:
             return False
 

@@ -57,7 +57,6 @@ class Worlds:
         self._store = Store(recorder.instances)
         self._fresh: list[CodeNode] = []
         self._dead: deque[CodeNode] = deque()
-        self._attributes = overloads.attribute_names()
         self._registered = overloads.registered()
         self._cell_began = self._registered
         self.verifying = False  # AOTNB_VERIFY: find code again, let the compiler run all the same, compare
@@ -206,23 +205,18 @@ class Worlds:
         return again
 
     def _changed_overloads(self, suspects: Suspects) -> dict[CodeNode, Cause]:
-        """Note code whose overloads were defined anew among *suspects*, and return code that would now find one it had not.
-
-        Numba takes the first overload that fits, so one more for a function changes nothing for code that has found one.
-        Attributes and methods are looked up by type class first: there a new one for a class comes before that of its base.
-        """
+        """Note code whose overloads were defined anew among *suspects*, and return code that would now find one it had not."""
         registered = overloads.registered()
         if registered == self._registered:
             return {}
         self._registered = registered
-        redefined = set(overloads.supersede(self._cell_began))
-        attributes = overloads.attribute_names()
-        added, self._attributes = attributes - self._attributes, attributes
+        changed = overloads.supersede(self._cell_began)
+        new = {name for name in changed if not _changes_nothing(name)}
         hit = {}
         for node in self.table.nodes():
             known = {live.name: live for live in node.payload.reads if isinstance(live, OverloadRead)}
-            suspects.setdefault(node, []).extend((known[name], None) for name in redefined & known.keys())
-            for name in sorted((added & node.payload.resolved) - known.keys()):
+            suspects.setdefault(node, []).extend((known[name], None) for name in changed & known.keys())
+            for name in sorted((new & node.payload.resolved) - known.keys()):
                 hit[node] = Cause("overload", name, "absent", "added")
         return hit
 
@@ -338,6 +332,14 @@ def _with_note(row: Invalidation, placement_of: Any, text: str) -> Invalidation:
     func = placement_of.py_func
     same = (row.module, row.function) == (func.__module__, func.__qualname__)
     return replace(row, note=text) if same else row
+
+
+def _changes_nothing(name: str) -> bool:
+    """Return whether what is registered for *name* is of no concern to code that asked none of it."""
+    try:
+        return extensions.overload_set_holds(name, None)
+    except NotRelocatable:
+        return False
 
 
 def _cause(live: LiveRead | OverloadRead, binding: Binding | None) -> Cause:

@@ -91,7 +91,8 @@ class Placements:
                 node = self._node(key, instance, func)
             elif node is None:
                 node = self.served(instance, disp, instance.result.library.verdict)
-            self._hold(node, instance, disp)
+            if instance.result is not None:  # else it was tried in vain, and no dispatcher has it
+                self._hold(node, instance, disp)
             nodes[key] = node
             start = start or node
             if caller is not None:

@@ -103,12 +103,12 @@ def check(instance: Instance, disp: Any, args: tuple[Any, ...], image_holds: Cal
             if not image_holds(instance):
                 raise Refused(Cause("callee", instance.qualname, "what its code was compiled with", "something else"))
             continue
-        if instance.result.objectmode or instance.result.lifted:
+        if instance.result is not None and (instance.result.objectmode or instance.result.lifted):
             # the interpreter is handed the very objects that were found then
             raise Refused(Cause("callee", instance.qualname, "the objects that its object mode code uses", "perhaps others"))
         here = _reads(instance, func, args_here)
-        for name, content in instance.overload_sets.items():
-            if extensions.overload_set_digest(name) != content:
+        for name, content in _overload_sets(instance):
+            if not extensions.overload_set_holds(name, content):
                 raise Refused(Cause("overload", name, "the overloads that were used", "others"))
         for callee in instance.callees:
             if is_unnamed(callee.instance):
@@ -162,6 +162,14 @@ def _reads(instance: Instance, func: Any, args: tuple[Any, ...] | None) -> dict[
     return live
 
 
+def _overload_sets(instance: Instance) -> list[tuple[str, str | None]]:
+    """Return what *instance* resolved and what counted of its overloads, as far as there were or are any."""
+    known = instance.overload_sets
+    extended = extensions.extended_names()
+    new = {numba_facts.key_name(key) for key in instance.resolved} & extended - known.keys() if extended else set()
+    return [*known.items(), *((name, None) for name in new)]
+
+
 def _hashable(items: Any) -> list[tuple[tuple[Any, ...], Any]]:
     return [(tuple(steps), disp) for steps, disp in items]
 
@@ -178,7 +186,7 @@ def _require_no_other_code(disp: Any, callee: Instance) -> None:
     """Refuse if *disp* has code of its own for the same arguments: a caller compiled now would link that."""
     wanted = [canonical(tree) for tree in encode_types(callee.args)]
     for args, library in numba_facts.compiled_overloads(disp):
-        if library is callee.result.library:
+        if callee.result is not None and library is callee.result.library:
             continue
         try:
             same = [canonical(tree) for tree in encode_types(args)] == wanted

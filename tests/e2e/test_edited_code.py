@@ -1094,6 +1094,175 @@ OVERLOADS = [
         miss={"f": OVERLOAD},
     ),
     Scenario(
+        "overload_added_behind",  # Numba takes the first that fits
+        files={
+            "ext.py": """
+                from numba.extending import overload
+                def target(x):
+                    raise NotImplementedError
+                @overload(target)
+                def ol_target(x):
+                    return lambda x: x + 1
+            """
+        },
+        main="""
+            from .ext import target
+            @njit
+            def f(x):
+                return target(x)
+            print(f(10))
+        """,
+        edit=swap("x + 1\n", "x + 1\n@overload(target)\ndef ol_last(x):\n    return lambda x: x + 2\n", "ext.py"),
+        hit=["f"],
+        changes=False,
+    ),
+    Scenario(
+        "overload_added_in_front_of_what_declines",  # one before it says no, and the new one comes in between
+        files={
+            "ext.py": """
+                from numba.core import types
+                from numba.extending import overload
+                def target(x):
+                    raise NotImplementedError
+                @overload(target)
+                def ol_text(x):
+                    if isinstance(x, types.UnicodeType):
+                        return lambda x: x + "!"
+                # between
+                @overload(target)
+                def ol_target(x):
+                    return lambda x: x + 1
+            """
+        },
+        main="""
+            from .ext import target
+            @njit
+            def f(x):
+                return target(x)
+            @njit
+            def g(x):
+                return target(x)
+            print(f(10), g("a"))
+        """,
+        edit=swap("# between\n", "@overload(target)\ndef ol_new(x):\n    return lambda x: x + 2\n", "ext.py"),
+        miss={"f": OVERLOAD},
+        hit=["g"],
+    ),
+    Scenario(
+        "overload_of_builtins_for_types_elsewhere",  # an extension that is imported too: it has types of its own
+        files={
+            "ext.py": """
+                import operator
+                from numba.core import types
+                from numba.extending import overload
+                class MyType(types.Opaque):
+                    pass
+                for function in (operator.add, operator.getitem, len, abs, np.sum, np.sort, max):
+                    @overload(function)
+                    def ol_own(a, *args):
+                        if isinstance(a, MyType):
+                            return lambda a, *args: 1
+            """
+        },
+        main="""
+            # ext
+            @njit
+            def f(a):
+                return np.sum(np.sort(a)) + len(a) + abs(max(a[0], a[1]))
+            print(f(np.arange(4.0)))
+        """,
+        edit=swap("# ext", "from . import ext"),
+        hit=["f"],
+        changes=False,
+    ),
+    Scenario(
+        "overload_for_one_target",  # that one is asked before Numba's own
+        files={
+            "ext.py": """
+                from numba.extending import overload
+                # math.gcd
+            """
+        },
+        main="""
+            import math
+            from . import ext
+            @njit
+            def f(x):
+                return math.gcd(x, 4)
+            print(f(10))
+        """,
+        edit=swap(
+            "# math.gcd",
+            "import math\n@overload(math.gcd, target='cpu')\ndef ol_gcd(x, y):\n    return lambda x, y: x + y\n",
+            "ext.py",
+        ),
+        miss={"f": OVERLOAD},
+    ),
+    Scenario(
+        "overload_tried_in_vain",  # what it calls fails for these types; edited, it would do
+        files={
+            "ext.py": """
+                from numba import njit
+                from numba.extending import overload
+                def target(x):
+                    raise NotImplementedError
+                @njit
+                def helper(x):
+                    return x.no_such
+                @overload(target)
+                def ol_first(x):
+                    return lambda x: helper(x)
+                @overload(target)
+                def ol_second(x):
+                    return lambda x: x + 1
+            """
+        },
+        main="""
+            from .ext import target
+            @njit
+            def f(x):
+                return target(x)
+            print(f(10))
+            @njit
+            def again(x):
+                return target(x) + 1
+            print(again(10))
+        """,
+        edit=swap("x.no_such", "x * 100", "ext.py"),
+        miss={"f": "overload_changed|callee_changed", "again": "overload_changed|callee_changed"},
+    ),
+    Scenario(
+        "overload_of_what_was_tried_in_vain",  # a function without an implementation gets one
+        files={
+            "ext.py": """
+                from numba.extending import overload
+                def target(x):
+                    raise NotImplementedError
+                def inner(x):
+                    raise NotImplementedError
+                @overload(target)
+                def ol_first(x):
+                    return lambda x: inner(x)
+                @overload(target)
+                def ol_second(x):
+                    return lambda x: x + 1
+            """
+        },
+        main="""
+            from .ext import target
+            @njit
+            def f(x):
+                return target(x)
+            print(f(10))
+        """,
+        edit=swap(
+            "@overload(target)\ndef ol_first",
+            "@overload(inner)\ndef ol_inner(x):\n    return lambda x: x * 100\n@overload(target)\ndef ol_first",
+            "ext.py",
+        ),
+        miss={"f": OVERLOAD},
+    ),
+    Scenario(
         "overload_of_a_library_function",  # an overload of one's own for a function that Numba does not know
         files={
             "ext.py": """

@@ -129,6 +129,54 @@ OVERLOADS = [
         ],
     ),
     overloads(
+        "overloads_of_builtins_for_types_of_ones_own",  # every function uses those; no code in use has chosen anew
+        [TARGET, OVERLOAD, "@njit\ndef f(x):\n    return target(x) * 3 + abs(x) + len((x, x))"],
+        [
+            "import operator\nclass MyType(types.Opaque):\n    pass",
+            (
+                "for function in (operator.add, len, abs):\n    @overload(function)\n    def ol_own(a, *rest):\n"
+                "        if isinstance(a, MyType):\n            return lambda a, *rest: 1"
+            ),
+        ],
+        changes=False,
+        compiled=[],
+        cause="",
+    ),
+    overloads(
+        "overload_of_what_was_tried_in_vain",  # the first overload fails for want of another one
+        [
+            TARGET + "\ndef inner(x):\n    return x * 100",
+            "@overload(target)\ndef ol_first(x):\n    return lambda x: inner(x)",
+            "@overload(target)\ndef ol_second(x):\n    return lambda x: x + 1",
+            F,
+        ],
+        ["@overload(inner)\ndef ol_inner(x):\n    return lambda x: x * 100"],
+        cause="inner",
+        stages=["first", "again", "edited", "settled"],
+        notebook=[
+            IMPORTS,
+            TARGET + "\ndef inner(x):\n    return x * 100",
+            "@overload(inner)\ndef ol_inner(x):\n    return lambda x: x * 100",
+            "@overload(target)\ndef ol_first(x):\n    return lambda x: inner(x)",
+            "@overload(target)\ndef ol_second(x):\n    return lambda x: x + 1",
+            F,
+            OTHER,
+        ],
+    ),
+    overloads(
+        "overload_for_one_target",  # it is asked before Numba's own
+        [IMPORTS + "\nimport math", "@njit\ndef f(x):\n    return math.gcd(x, 4)"],
+        ["@overload(math.gcd, target='cpu')\ndef ol_gcd(x, y):\n    return lambda x, y: x + y"],
+        cause="gcd",
+        stages=["first", "again", "edited", "settled"],
+        notebook=[
+            IMPORTS + "\nimport math",
+            "@overload(math.gcd, target='cpu')\ndef ol_gcd(x, y):\n    return lambda x, y: x + y",
+            "@njit\ndef f(x):\n    return math.gcd(x, 4)",
+            OTHER,
+        ],
+    ),
+    overloads(
         "overload_reached_through_a_callee",
         [TARGET, OVERLOAD, "@njit\ndef g(x):\n    return target(x)", "@njit\ndef f(x):\n    return g(x) * 3"],
         [OVERLOAD.replace("+ 1", "+ 2")],
