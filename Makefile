@@ -4,7 +4,7 @@
 #   make demo                      trace and save in one kernel, load and run in a fresh one, print the table
 #   make test-slow                 the tests marked slow or corpus
 #   make test-verify               the edit suite under the oracle: every hit is compiled as well and compared
-#   make test-numba                Numba's own tests: plain, recording, and from the image (MODULES='test_tuples ...'); hours
+#   make test-numba                Numba's own tests: plain, recording, from the image, under the oracle (MODULES='test_tuples ...'); hours
 #   make test-worlds-long          random notebooks beside an oracle: make test-worlds-long STEPS=5000 SEED=1
 #   make test-browser              the front ends in a real Chromium (which has to be installed)
 #   make test-matrix               the tests under the other supported Numba

@@ -1,6 +1,7 @@
 """Run a part of Numba's own tests in this process, and write each verdict down at once: ``child.py MODE IMAGE OUT PATTERNS TEST ...``.
 
-MODE is "plain" (aotnb is not even imported), "record" (an image is written at the end) or "load" (the image answers).
+MODE is "plain" (aotnb is not even imported), "record" (an image is written at the end), "load" (the image answers) or "verify"
+(AOTNB_VERIFY is set: what the image would answer is compiled and compared).
 PATTERNS, separated by commas, choose tests by name; an empty text chooses all.
 OUT gets one JSON object a line: the verdict of each test as it ends, so that a crash shows where, and a summary at the end.
 """
@@ -71,6 +72,21 @@ class Verdicts(unittest.TestResult):
             self._note("failed" if issubclass(err[0], test.failureException) else "error", err)
 
 
+def noted_mismatches() -> list[str]:
+    """Return a list that the oracle's complaints will be in: a test may expect an error, and take this one for it."""
+    from aotnb.errors import VerifyMismatch
+
+    found: list[str] = []
+    init = VerifyMismatch.__init__
+
+    def noting(self: Any, *args: Any) -> None:
+        found.append(str(args[0]))
+        init(self, *args)
+
+    VerifyMismatch.__init__ = noting  # type: ignore[method-assign]
+    return found
+
+
 def main() -> None:
     """Run the tests and write the summary."""
     mode, image, out, patterns, *names = sys.argv[1:]
@@ -81,8 +97,9 @@ def main() -> None:
         from aotnb import saving, session
 
         session.activate()
-        if mode == "load":
+        if mode in ("load", "verify"):
             session.load(image)
+    mismatches = noted_mismatches() if mode == "verify" else []
     from numba.core import compiler
 
     runs = [0, 0]  # all, and those that Numba gave up with an error: they leave nothing that could be stored
@@ -118,6 +135,7 @@ def main() -> None:
             for miss in status.misses:
                 reasons[miss.reason] = reasons.get(miss.reason, 0) + 1
             summary |= {"served": len(status.served), "misses": reasons}
+            summary |= {"verified": session.active().verified, "mismatches": mismatches}
             summary["missed"] = [[m.module, m.function, m.signature[:200], m.reason, m.detail[:300]] for m in status.misses]
         if mode == "record":
             began = time.perf_counter()

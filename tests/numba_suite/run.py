@@ -2,7 +2,8 @@
 
 Each module is run three times in fresh processes: plain, recording, and with the recorded image loaded. Every test has to
 end in the same way all three times, apart from those that look at compilation itself, which ``LOOKS_AT_COMPILATION`` lists
-with the reason; their compilations do not count either. Exit status 1 if another test differs or a process crashed.
+with the reason; their compilations do not count either. A fourth run, under AOTNB_VERIFY, compiles all that the image would
+have served, and compares. Exit status 1 if another test differs, a process crashed, or stored code differs.
 """
 
 from __future__ import annotations
@@ -22,15 +23,16 @@ from exceptions import LOOKS_AT_COMPILATION, MODULES, PARTS  # noqa: E402 - the 
 
 DOCUMENT = HERE.parents[1] / "docs" / "reference" / "numba-tests.md"
 MODES = ("plain", "record", "load")
+VERIFY = "verify"
 
 
 def run_module(module: str, out: Path, limit: float, patterns: list[str]) -> dict[str, dict[str, Any]]:
-    """Run *module*, or its tests that match one of *patterns*, in the three modes; return the rows by mode."""
+    """Run *module*, or its tests that match one of *patterns*, in the modes and under the oracle; return the rows by mode."""
     found = {}
     image = out / f"{module}.aot"
     image.unlink(missing_ok=True)
-    for mode in MODES:
-        if mode == "load" and not image.exists():
+    for mode in (*MODES, VERIFY):
+        if mode in ("load", VERIFY) and not image.exists():
             found[mode] = {"tests": {}, "summary": None, "crash": "there is no image to load"}
             continue
         rows = out / f"{module}.{mode}.jsonl"
@@ -42,6 +44,8 @@ def run_module(module: str, out: Path, limit: float, patterns: list[str]) -> dic
             "NUMBA_CACHE_DIR": str(out / "cache" / f"{module}-{mode}"),
             "PYTHONHASHSEED": "0",
         }
+        if mode == VERIFY:
+            environment["AOTNB_VERIFY"] = "1"
         child = [str(HERE / "child.py"), mode, str(image), str(rows), ",".join(patterns), *names]
         command = [sys.executable, "-X", "faulthandler", *child]
         with open(out / f"{module}.{mode}.log", "w") as log:
@@ -104,7 +108,9 @@ class Row:
         self.excused = sum(bool(reason) for _, reason, _ in different)
         self.different = [(name, verdicts) for name, reason, verdicts in different if not reason]
         self.compilations = [compilations(found[mode]) for mode in MODES]
-        self.crash = "; ".join(f"{mode}: {found[mode]['crash']}" for mode in MODES if found[mode]["crash"])
+        self.crash = "; ".join(f"{mode}: {rows['crash']}" for mode, rows in found.items() if rows["crash"])
+        oracle = found[VERIFY]["summary"] or {}
+        self.verified, self.mismatches = oracle.get("verified"), oracle.get("mismatches", [])
         self.misses = ", ".join(f"{reason} {number}" for reason, number in sorted(summary.get("misses", {}).items()))
 
     @property
@@ -118,26 +124,32 @@ def page(rows: list[Row]) -> str:
     """Return the page of the documentation."""
     table = [
         f"| `{row.module}` | {row.part} | {row.tests} | {row.equal} | {row.excused} | {len(row.different)} "
-        f"| {row.compilations[0]} | {row.compilations[2]} | {row.share} | {row.misses} |"
+        f"| {row.compilations[0]} | {row.compilations[2]} | {row.share} | {_oracle(row)} | {row.misses} |"
         for row in rows
     ]
     excused = [f"| `{name}` | {reason} |" for name, reason in sorted(LOOKS_AT_COMPILATION.items())]
     return PAGE.format(table="\n".join(table), excused="\n".join(excused))
 
 
+def _oracle(row: Row) -> str:
+    return "-" if row.verified is None else f"{row.verified}, {len(row.mismatches)}"
+
+
 PAGE = """\
 # Numba's own tests
 
 Numba installs its tests with itself. `python tests/numba_suite/run.py MODULE ...` runs a module three times in fresh processes: plain, recording,
-and with the recorded image loaded; every test has to end in the same way all three times. This page was written by the same command with `--write`,
+and with the recorded image loaded; every test has to end in the same way all three times. A fourth process compiles all that the image would have
+served, and compares (`AOTNB_VERIFY=1`). This page was written by the same command with `--write`,
 from what it found. With `-k PATTERN` only a part of a module runs, which the second column names.
 
 *Equal*: the same verdict in all three runs. *Excused*: another verdict, and listed below. *Different*: another verdict without an excuse. The
 compilations are those of the compiler pipeline that succeed, in tests that are not listed below; *served* is the share that the image made unnecessary.
+*Oracle*: how many stored codes were compared with fresh ones, and how many differed.
 *Misses* are the questions that the image did not answer, by [reason code](reason-codes.md); those of compilations that fail are among them.
 
-| Module | Part | Tests | Equal | Excused | Different | Compilations, plain | With image | Served | Misses |
-|---|---|---|---|---|---|---|---|---|---|
+| Module | Part | Tests | Equal | Excused | Different | Compilations, plain | With image | Served | Oracle | Misses |
+|---|---|---|---|---|---|---|---|---|---|---|
 {table}
 
 ## Tests that look at compilation itself
@@ -172,15 +184,20 @@ def main() -> int:
         DOCUMENT.write_text(page(rows))
         return 0
     bad = False
-    header = f"{'module':28}{'tests':>6}{'equal':>6}{'excused':>8}{'plain':>7}{'record':>7}{'image':>7}{'served':>8}  crash"
+    header = f"{'module':28}{'tests':>6}{'equal':>6}{'excused':>8}{'plain':>7}{'record':>7}{'image':>7}{'served':>8}  {'oracle':10}crash"
     print(header, flush=True)
     for module in args.modules or MODULES:
         row = Row(module, run_module(module, out, args.limit, args.patterns))
         columns = "".join(f"{'-' if number is None else number:>7}" for number in row.compilations)
-        print(f"{module:28}{row.tests:6}{row.equal:6}{row.excused:8}{columns}{row.share:>8}  {row.crash}", flush=True)
+        print(
+            f"{module:28}{row.tests:6}{row.equal:6}{row.excused:8}{columns}{row.share:>8}  {_oracle(row):10}{row.crash}",
+            flush=True,
+        )
         for name, verdicts in row.different:
             print(f"    {name}: {' / '.join(verdicts)}", flush=True)
-        bad |= bool(row.crash or row.different)
+        for sentence in row.mismatches:
+            print(f"    {sentence}", flush=True)
+        bad |= bool(row.crash or row.different or row.mismatches)
     return int(bad)
 
 
@@ -192,7 +209,7 @@ def known(out: Path) -> list[str]:
 
 def earlier(module: str, out: Path) -> dict[str, dict[str, Any]]:
     """Return what an earlier run of *module* wrote down."""
-    return {mode: read(out / f"{module}.{mode}.jsonl", 0) for mode in MODES}
+    return {mode: read(out / f"{module}.{mode}.jsonl", 0) for mode in (*MODES, VERIFY)}
 
 
 if __name__ == "__main__":
