@@ -48,13 +48,12 @@ def missing_parts() -> list[str]:
         environment,
         imputils,
         pythonapi,
-        registry,
         serialize,
         targetconfig,
         types,
     )
     from numba.core.runtime import _nrt_python, nrtdynmod
-    from numba.core.typing import templates
+    from numba.core.typing import context, templates
 
     wanted += [
         (dispatcher.Dispatcher, "_rebuild"),
@@ -70,8 +69,7 @@ def missing_parts() -> list[str]:
         (templates, "builtin_registry"),
         (imputils, "builtin_registry"),
         (entrypoints, "init_all"),
-        (registry.cpu_target.typing_context, "_functions"),
-        (registry.cpu_target.typing_context, "_lookup_global"),
+        (context.BaseContext, "_lookup_global"),
         (datamodel.registry.default_manager, "_handlers"),
         (pythonapi, "_boxers"),
         (pythonapi, "_unboxers"),

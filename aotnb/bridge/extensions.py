@@ -11,7 +11,7 @@ code that has found one before it: libraries may overload ``len`` and ``operator
 from __future__ import annotations
 
 import weakref
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -33,6 +33,7 @@ _TYPE = "type "
 _ALL = "all"
 
 _scanned = [0] * 8
+_refreshed: list[int] = []  # what was scanned when the typing context was refreshed
 _overloads: dict[str, list[Any]] = {}  # templates of @overload and its kin
 _others: dict[str, list[tuple[Any, Any]]] = {}  # key, function or typing class
 _of_classes: dict[type, list[tuple[str, Any]]] = {}  # class of types -> (key, function or typing class) for such types
@@ -76,24 +77,48 @@ def is_extended(name: str) -> bool:
     return name in extended_names() or _class_of(name) is not None
 
 
-def overload_set(name: str, asked: Container[int] = (), *, answered: bool = True) -> str | None:
+def claiming(key: Any, args: Iterable[Any], kws: Mapping[str, Any]) -> set[int]:
+    """Return the ``id`` of each overload, from outside Numba, of a function that does not decline a call with these types.
+
+    Numba asks them up to the first that fits. Those behind it are asked here as well: one that declines does so wherever
+    it stands.
+    """
+    return {id(t) for t in external_overloads().get(key_name(key), ()) if _is_of_function(t) and not _declines(t, args, kws)}
+
+
+def _declines(template: Any, args: Iterable[Any], kws: Mapping[str, Any]) -> bool:
+    plain = [types.unliteral(arg) for arg in args], {name: types.unliteral(arg) for name, arg in kws.items()}
+    try:
+        return all(template._overload_func(*some, **named) is None for some, named in ((list(args), kws), plain))
+    except Exception:  # whatever it may raise: it did not decline
+        return False
+
+
+def overload_set(name: str, asked: Container[int] = (), claimed: Container[int] = (), *, answered: bool = True) -> str | None:
     """Return what code that resolved *name* depends on of what others registered for it, as one word; None if on nothing.
 
-    That is everything but the overloads behind the last one that was *asked* (by the ``id`` of its template), whose number
-    the word begins with. Where none *answered* something, or where the order is another one, all of them count.
+    *asked* and *claimed* hold the ``id`` of overload templates: those that Numba asked, and those that :func:`claiming` gave.
+    The word says what counts:
+
+    - "none" where none is claimed: any that is asked behind Numba's own, and the known ones, in any order
+    - a number where some are: so many, up to the last that was asked, if they are asked in the order of registration
+    - "all" where nobody *answered*, and otherwise
 
     Raises
     ------
     NotRelocatable
         If something that decides has no encoding.
     """
-    count: int | str = _ALL
+    overloads = external_overloads().get(name, [])
+    if answered and all(map(_is_for_any_target, overloads)) and not any(id(template) in claimed for template in overloads):
+        known = ",".join(sorted(filter(None, {_short_digest(template, needed=id(template) in asked) for template in overloads})))
+        content = f"none:{_rest(name)}:{known}"
+        return None if content == _NOTHING else content
+    count = _ALL
     if answered and _is_in_order(name):
-        overloads = external_overloads().get(name, [])
         last = max((number for number, template in enumerate(overloads, 1) if id(template) in asked), default=0)
-        count = len(set(map(overload_digest, overloads[:last])))
-    content = _content(name, count)
-    return None if content == _NOTHING else content
+        count = str(len(set(map(overload_digest, overloads[:last]))))
+    return _content(name, count)
 
 
 def overload_set_holds(name: str, content: str | None) -> bool:
@@ -104,15 +129,20 @@ def overload_set_holds(name: str, content: str | None) -> bool:
     NotRelocatable
         If something that decides has no encoding.
     """
-    content = content or _NOTHING
-    count = content.partition(":")[0]
-    return (count == _ALL or _is_in_order(name)) and _content(name, count) == content
+    count, _, rest = (content or _NOTHING).partition(":")
+    if count != "none":
+        return (count == _ALL or _is_in_order(name)) and _content(name, count) == content
+    expected, _, known = rest.partition(":")
+    overloads = external_overloads().get(name, ())
+    if expected != _rest(name) or not all(map(_is_for_any_target, overloads)):
+        return False
+    return all(_waits_its_turn(template) or _short_digest(template) in known.split(",") for template in overloads)
 
 
-_NOTHING = "0:"
+_NOTHING = "none::"
 
 
-def _content(name: str, count: int | str) -> str:
+def _content(name: str, count: str) -> str:
     """Return *count* and the digest of so many overloads of *name* and of all else that is registered for it.
 
     What was defined anew with equal content and options stands twice in the registry, and counts once: the first that
@@ -123,33 +153,61 @@ def _content(name: str, count: int | str) -> str:
         if count != _ALL and len(overloads) >= int(count):
             break
         overloads[overload_digest(template)] = None
-    found: list[Any] = [*overloads, *dict.fromkeys(map(_implementation_digest, _implementations(name)))]
+    return f"{count}:{digest([*overloads, _rest(name)])}"
+
+
+def _rest(name: str) -> str:
+    """Return the digest of all that is registered for *name* but overloads; empty if there is nothing."""
+    found: list[Any] = list(dict.fromkeys(map(_implementation_digest, _implementations(name))))
     cls = _class_of(name)
     if cls is not None:
         found.append(_class_tree(cls))
-    return f"{count}:{digest(found) if found else ''}"
+    return digest(found) if found else ""
+
+
+def _short_digest(template: Any, *, needed: bool = True) -> str:
+    """Return what tells an overload apart; empty where it has no encoding and is not *needed*."""
+    try:
+        return overload_digest(template)
+    except NotRelocatable:
+        if needed:
+            raise
+        return ""
+
+
+def _is_of_function(template: Any) -> bool:
+    return _OverloadFunctionTemplate in template.__mro__
+
+
+def _is_for_any_target(template: Any) -> bool:
+    """Return whether *template* is asked in its turn. Attributes are looked up by class, those for one target come first."""
+    return _is_of_function(template) and template.metadata.get("target", "generic") == "generic"
 
 
 def _is_in_order(name: str) -> bool:
-    """Return whether overloads for *name* are asked in the order of their registration, and after Numba's own.
-
-    Attributes are looked up by class first, and overloads for one target come before those for all of them. Of local
-    functions there may be several with one name.
-    """
+    """Return whether overloads for *name* are asked in the order of their registration, and after Numba's own."""
     overloads = external_overloads().get(name, ())
-    return len({id(template.key) for template in overloads}) <= 1 and all(map(_waits_its_turn, overloads))
+    if len({id(template.key) for template in overloads}) > 1:
+        return False  # of local functions there may be several with one name
+    return all(_is_for_any_target(template) and _waits_its_turn(template) for template in overloads)
 
 
 def _waits_its_turn(template: Any) -> bool:
-    if _OverloadFunctionTemplate not in template.__mro__ or template.metadata.get("target", "generic") != "generic":
-        return False
-    context = cpu_target.typing_context
-    own = [type(known) for known in context._functions.get(template.key, ()) if is_fixed_module(_home(type(known)))]
-    registered = getattr(context._lookup_global(template.key), "templates", ())
-    if any(known not in registered for known in own):
-        return False  # Numba has them outside of the list, and asks them last
-    before = registered.index(template) if template in registered else len(registered)  # not there yet: it comes behind
-    return all(registered.index(known) < before for known in own)
+    """Return whether *template* is asked after all of Numba's own for the same function."""
+    context = _refreshed_context()
+    listed = getattr(context._lookup_global(template.key), "templates", ())
+    if any(type(known) not in listed for known in context._functions.get(template.key, ())):
+        return False  # Numba asks what is not in the list last
+    return not any(is_fixed_module(_home(known)) for known in listed[listed.index(template) :])
+
+
+def _refreshed_context() -> Any:
+    """Return Numba's typing context with all that is registered, as the next compilation would have it."""
+    if _refreshed != _scanned:
+        cpu_target.typing_context.refresh()
+        _scan_registries()  # refreshing may import more of Numba
+        _refreshed[:] = _scanned
+    return cpu_target.typing_context
 
 
 def _home(template: Any) -> str | None:

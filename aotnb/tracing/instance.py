@@ -61,6 +61,7 @@ class Instance:
     # external overload templates that were asked: module, qualified name, digest and plain name of the function of each
     templates: dict[int, tuple[str, str, str, str]] = field(default_factory=dict)
     resolved: set[Any] = field(default_factory=set)
+    claimed: set[int] = field(default_factory=set)  # ids of those, asked or not, that do not decline all calls
     unanswered: set[Any] = field(default_factory=set)  # what was resolved in vain, once at least
     overload_sets: dict[str, str] = field(default_factory=dict)  # what was resolved -> what of its external overloads counts
     addresses: dict[int, str] = field(default_factory=dict)
@@ -83,6 +84,7 @@ class Instance:
         self.reads = inner.reads | self.reads
         self.templates |= inner.templates
         self.resolved |= inner.resolved
+        self.claimed |= inner.claimed
         self.unanswered |= inner.unanswered
         self.addresses |= inner.addresses
         for problem in inner.problems:
