@@ -11,7 +11,10 @@ from aotnb.errors import NotRelocatable
 
 
 def name_tree(obj: Any) -> list[str]:
-    """Return ``[module, qualified name]`` of *obj* if that name leads back to it, else raise :class:`NotRelocatable`."""
+    """Return ``[module, qualified name]`` of *obj* if that name leads back to it, else raise :class:`NotRelocatable`.
+
+    A class may have a name that its module does not know it by: ``Pair = namedtuple("Point", "x y")``.
+    """
     module, qualname = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None)
     if not isinstance(module, str) or not isinstance(qualname, str):
         raise NotRelocatable(refusal("no_name", object=repr(obj)))
@@ -19,9 +22,13 @@ def name_tree(obj: Any) -> list[str]:
         found = lookup(module, qualname, load=False)
     except LookupError:
         found = None
-    if found is not obj:
+    if found is obj:
+        return [module, qualname]
+    names = vars(sys.modules[module]).items() if isinstance(obj, type) and module in sys.modules else ()
+    other = min((name for name, value in tuple(names) if value is obj), default=None)
+    if other is None:
         raise NotRelocatable(refusal("other_object", module=module, name=qualname))
-    return [module, qualname]
+    return [module, other]
 
 
 def lookup(module: str, qualname: str, *, load: bool = True) -> Any:

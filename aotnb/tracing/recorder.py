@@ -18,6 +18,7 @@ from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.dispatchers import is_frozen
 from aotnb.bridge.environment import switches_digest
 from aotnb.bridge.libraries import linked_libraries
+from aotnb.bridge.names import name_tree
 from aotnb.bridge.stencils import stencil_method
 from aotnb.bridge.values import by_address, is_fixed_module, summary, value_tree
 from aotnb.core.digest import digest
@@ -467,9 +468,9 @@ class Recorder:
                 continue  # fixed by the environment key
             if not own and module is None and func.__globals__ is not getattr(frame.func, "__globals__", None):
                 # a namespace that the compiler made, such as that of a parallel loop body
-                if isinstance(value, type) and numba_facts.absolute(value.__module__, value.__qualname__) is value:
+                if isinstance(value, type) and (place := _name_of(value)) is not None:
                     # the class of a named tuple that the body handles
-                    self._read(frame, "global", value.__qualname__, value.__module__, False, value)
+                    self._read(frame, "global", place[1], place[0], False, value)
                 elif value is not ABSENT and not _is_compiler_value(value):
                     frame.problem("not_relocatable", f"{name} was read from a namespace without a module")
                 continue
@@ -680,6 +681,13 @@ def holds(instance: Instance, read: Read) -> bool:
         return digest(value_tree(value)) == read.digest
     except NotRelocatable:
         return False
+
+
+def _name_of(cls: type) -> list[str] | None:
+    try:
+        return name_tree(cls)
+    except NotRelocatable:
+        return None
 
 
 def _hashable(key: Any) -> Any:

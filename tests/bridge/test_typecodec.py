@@ -32,6 +32,9 @@ class Point(NamedTuple):
     y: float
 
 
+Pair = NamedTuple("NotPair", [("x", str), ("y", int)])
+
+
 class Mixed(NamedTuple):
     name: str
     size: int
@@ -122,6 +125,7 @@ RELOCATABLE: dict[str, types.Type] = {
     "uniform named tuple": typeof(Point(1.0, 2.0)),
     "named tuple": typeof(Mixed("a", 1)),
     "named tuple class": typeof(Point),
+    "named tuple that its module knows by another name": typeof(Pair("a", 1)),
     "list": types.List(types.int64),
     "reflected list": types.List(types.int64, reflected=True),
     "set": types.Set(types.int64, reflected=True),

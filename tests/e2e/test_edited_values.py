@@ -765,6 +765,25 @@ CLASSES = [
         changes=None,
     ),
     Scenario(
+        "namedtuple_by_another_name",  # its module knows it by a name that is not its own
+        files={"points.py": "from collections import namedtuple\nPair = namedtuple('Point', 'x y')\n"},
+        main="""
+            from numba import prange
+            from .points import Pair
+            @njit
+            def f(p):
+                return Pair(p.y, p.x)
+            @njit(parallel=True)
+            def g(p, a):
+                for i in prange(len(a)):
+                    a[i] += p.x * i
+                return a
+            print(f(Pair(1, 2)), g(Pair(1.0, 2.0), np.ones(3)))
+        """,
+        edit=swap("'x y'", "'y x'", "points.py"),
+        miss={"f": "callee_changed|global_changed|not_traced", "g": "callee_changed|global_changed|not_traced"},
+    ),
+    Scenario(
         "namedtuple_fields_swapped",
         files={"points.py": "from collections import namedtuple\nPoint = namedtuple('Point', 'x y')\n"},
         main="""
