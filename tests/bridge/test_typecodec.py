@@ -32,7 +32,7 @@ class Point(NamedTuple):
     y: float
 
 
-Pair = NamedTuple("NotPair", [("x", str), ("y", int)])
+Pair = NamedTuple("NotPair", [("x", str), ("y", int)])  # noqa: UP014  a class statement has one name
 
 
 class Mixed(NamedTuple):
