@@ -26,6 +26,31 @@ def method_tree(dispatcher: Any) -> list[str]:
     return [func.__module__ or "", func.__qualname__, own_digest(dispatcher)]
 
 
+def dispatcher_tree(dispatcher: Any) -> list[str]:
+    """Return what a caller depends on: the method and, where nothing is compiled any more, the digest of the signatures.
+
+    To one of those the arguments of a call are converted, and the result is of its type.
+    """
+    frozen = [] if getattr(dispatcher, "_can_compile", True) else [signatures_digest(dispatcher)]
+    return [*method_tree(dispatcher), *frozen]
+
+
+# what is known of frozen dispatchers: the signatures and their digest
+_frozen: weakref.WeakKeyDictionary[Any, tuple[list[Any], str]] = weakref.WeakKeyDictionary()
+
+
+def signatures_digest(dispatcher: Any) -> str:
+    """Return the digest of all signatures that a dispatcher has code for, in their order."""
+    from aotnb.bridge.typecodec import encode_type, encode_types
+
+    signatures = [cres.signature for cres in dispatcher.overloads.values()]
+    known = _frozen.get(dispatcher)
+    if known is None or known[0] != signatures:
+        trees = [[encode_types(signature.args), encode_type(signature.return_type)] for signature in signatures]
+        known = _frozen[dispatcher] = (signatures, digest(trees))
+    return known[1]
+
+
 def own_digest(dispatcher: Any) -> str:
     """Return the digest of what the author of this one function wrote: code, defaults and jit options."""
     func = dispatcher.py_func

@@ -27,7 +27,7 @@ class _ByName(TypeDecoder):
 
     def decode(self, tree: Tree) -> types.Type:
         if tree[0] == "dispatcher":
-            module, qualname, _ = tree[1]
+            module, qualname, *_ = tree[1]
             found = live_dispatcher(lookup(module, qualname))
             if found is None:
                 raise LookupError(f"{module}.{qualname} is no jitted function")

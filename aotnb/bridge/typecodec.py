@@ -93,9 +93,9 @@ _SINGLETONS = _singletons()
 
 
 def _dispatcher(typ: Any) -> Tree:
-    from aotnb.bridge.methods import method_tree
+    from aotnb.bridge.methods import dispatcher_tree
 
-    return ["dispatcher", method_tree(typ.dispatcher)]
+    return ["dispatcher", dispatcher_tree(typ.dispatcher)]
 
 
 def _array(typ: Any) -> Tree:

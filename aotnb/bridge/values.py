@@ -26,7 +26,7 @@ from numba.core.typing.templates import Signature
 from numba.np.ufunc.dufunc import DUFunc
 from numba.stencils.stencil import StencilFunc
 
-from aotnb.bridge.methods import function_tree, method_tree, own_digest
+from aotnb.bridge.methods import dispatcher_tree, function_tree, method_tree, signatures_digest
 from aotnb.bridge.names import lookup, name_tree
 from aotnb.bridge.stencils import kernel_reads
 from aotnb.bridge.typeparts import all_types, type_of_class, types_of_objects
@@ -343,7 +343,7 @@ def _deep(value: Any, names: set[str], seen: set[int]) -> Tree:
     if isinstance(value, FunctionType):
         return deep_function_tree(value, seen)
     if isinstance(value, Dispatcher):
-        return ["dispatcher", own_digest(value), deep_function_tree(value.py_func, seen)]
+        return ["dispatcher", dispatcher_tree(value)[2:], deep_function_tree(value.py_func, seen)]
     if isinstance(value, ModuleType):
         if is_fixed_module(value.__name__) or is_installed_module(value.__name__) or id(value) in seen:
             return _module(value)
@@ -396,7 +396,7 @@ def _function(value: FunctionType) -> Tree:
 
 
 def _dispatcher(value: Dispatcher) -> Tree:
-    tree = ["dispatcher", method_tree(value)]
+    tree = ["dispatcher", dispatcher_tree(value)]
     if value.targetoptions.get("inline", "never") != "never":
         # inlined into the caller's own IR: its closure is read by the caller
         tree.append(deep_function_tree(value.py_func))
@@ -404,7 +404,8 @@ def _dispatcher(value: Dispatcher) -> Tree:
 
 
 def _dufunc(value: DUFunc) -> Tree:
-    return ["dufunc", method_tree(value._dispatcher), str(value.identity)]
+    frozen = [signatures_digest(value._dispatcher)] if value._frozen else []
+    return ["dufunc", method_tree(value._dispatcher), str(value.identity), *frozen]
 
 
 def _ufunc(value: np.ufunc) -> Tree:

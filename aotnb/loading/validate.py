@@ -16,7 +16,7 @@ from typing import Any
 
 from aotnb.bridge import extensions
 from aotnb.bridge import inspect as numba_facts
-from aotnb.bridge.methods import method_tree, own_digest
+from aotnb.bridge.methods import dispatcher_tree, own_digest
 from aotnb.bridge.stencils import is_stencil
 from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
 from aotnb.bridge.typeparts import type_of_class
@@ -61,7 +61,7 @@ class Verdict:
         scope = dict(self.types)
         for dispatchers in self.dispatchers.values():
             for live in dispatchers:
-                scope.setdefault(canonical(["dispatcher", method_tree(live)]), numba_facts.type_of_dispatcher(live))
+                scope.setdefault(canonical(["dispatcher", dispatcher_tree(live)]), numba_facts.type_of_dispatcher(live))
         return scope
 
 
@@ -306,7 +306,7 @@ class Validator:
                 raise _Refused("not_relocatable", f"there are two classes of one definition: {known} and {typ}")
 
     def _meet(self, disp: Any) -> None:
-        known = self.verdict.dispatchers.setdefault(digest(method_tree(disp)), [])
+        known = self.verdict.dispatchers.setdefault(digest(dispatcher_tree(disp)), [])
         if all(other is not disp for other in known):
             known.append(disp)
 

@@ -358,6 +358,84 @@ CALLEES = [
         miss={"f": CALLEE},
     ),
     Scenario(
+        "callee_gets_an_explicit_signature",  # its definition is the same, and it converts its arguments now
+        main="""
+            @njit
+            def helper(x):
+                return x + 1
+            @njit
+            def f(x):
+                return helper(x)
+            @njit
+            def call(function, x):
+                return function(x)
+            print(f(10), call(helper, 10))
+        """,
+        edit=swap("@njit\ndef helper", '@njit("float64(float64)")\ndef helper'),
+        miss={"f": "callee_changed|global_changed", "call": "callee_changed|not_traced"},
+    ),
+    Scenario(
+        "callee_with_another_explicit_signature",
+        main="""
+            @njit("int64(int64)")
+            def helper(x):
+                return x + 1
+            @njit
+            def f(x):
+                return helper(x)
+            @njit
+            def call(function, x):
+                return function(x)
+            print(f(10), call(helper, 10))
+        """,
+        edit=swap('"int64(int64)"', '"float64(int64)"'),
+        miss={"f": "callee_changed|global_changed", "call": "callee_changed|not_traced"},
+    ),
+    Scenario(
+        "callee_with_one_more_explicit_signature",
+        main="""
+            @njit(["float64(float64)"])
+            def helper(x):
+                return x + 1
+            @njit
+            def f(x):
+                return helper(x)
+            print(f(10))
+        """,
+        edit=swap('["float64(float64)"]', '["float64(float64)", "int64(int64)"]'),
+        miss={"f": "callee_changed|global_changed"},
+    ),
+    Scenario(
+        "ufunc_callee_gets_an_explicit_signature",
+        main="""
+            from numba import vectorize
+            @vectorize
+            def helper(x):
+                return x + 1
+            @njit
+            def f(x):
+                return helper(x)
+            print(f(10))
+        """,
+        edit=swap("@vectorize\n", '@vectorize(["float64(float64)"])\n'),
+        miss={"f": "callee_changed|global_changed"},
+    ),
+    Scenario(
+        "ufunc_callee_with_other_explicit_signatures",
+        main="""
+            from numba import vectorize
+            @vectorize(["float64(float64)"])
+            def helper(x):
+                return x / 3
+            @njit
+            def f(x):
+                return helper(x)
+            print(f(np.int32(10)))
+        """,
+        edit=swap('["float64(float64)"]', '["int64(int64)", "float64(float64)"]'),
+        miss={"f": "callee_changed|global_changed"},
+    ),
+    Scenario(
         "callee_in_another_file",
         files={"helper.py": "@njit\ndef g(x):\n    return x + 1\n"},
         main="""
