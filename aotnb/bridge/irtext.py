@@ -225,13 +225,16 @@ class _Rewriter:
 def unordered(text: str) -> list[str]:
     """Return the lines of canonical IR, sorted, without the names that follow from their order.
 
-    Numba orders what it deletes at the joints of branches by sets of names, so the hash seed shows in large functions.
+    Numba orders what it deletes at the joints of branches by sets of names, so the hash seed shows in large functions. The
+    names of variables stand in what code in object mode would say of undefined ones, with a number that counts functions.
     """
     return sorted(_ORDERED.sub("", text).split("\n"))
 
 
 _ORDERED = re.compile(
-    r"(?<=%)v?\d+|(?<=\.\.\.\.)[0-9a-f]{20}|(?<=\.dyn\.)\d+|(?<=\.obj\.)\d+|(?<=\.env\.)\d+|^[\w.]+(?=:)", re.MULTILINE
+    r"(?<=%)v?\d+|(?<=\.\.\.\.)[0-9a-f]{20}|(?<=\.dyn\.)\d+|(?<=\.obj\.)\d+|(?<=\.env\.)\d+|^[\w.]+(?=:)"
+    r"|(?<=__v)\d+(?=_)|\[\d+ x i8\](?= c\"name ')",
+    re.MULTILINE,
 )
 
 
@@ -240,7 +243,8 @@ def canonicalize(raw: RawLibrary, known: dict[str, str]) -> CanonicalLibrary:
 
     *known* maps the function and environment names of the libraries that it uses to their canonical names.
     """
-    modules = [text.split("\n") for text in raw.texts]
+    deferred: dict[str, str] = {}
+    modules = [_numbered_types(text, deferred).split("\n") for text in raw.texts]
     own: dict[str, str] = {}
     for lines in modules:
         for name in _defined(lines):
@@ -262,6 +266,14 @@ def canonicalize(raw: RawLibrary, known: dict[str, str]) -> CanonicalLibrary:
         externals=rewriter.externals,
         uses=rewriter.uses,
     )
+
+
+def _numbered_types(text: str, names: dict[str, str]) -> str:
+    """Number the structures of types that refer to themselves: Numba names them after an address."""
+    return _DEFERRED.sub(lambda match: names.setdefault(match[0], f"%deferred.{len(names)}"), text)
+
+
+_DEFERRED = re.compile(r"%deferred\.\d+\.[\w.]+")
 
 
 def module_texts(library_text: str) -> list[str]:
