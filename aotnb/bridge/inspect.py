@@ -13,6 +13,7 @@ from numba.core import compiler, errors, ir, sigutils, targetconfig, types
 from numba.core.dispatcher import Dispatcher, LiftedLoop, ObjModeLiftedWith
 from numba.core.extending import _Intrinsic
 from numba.np.ufunc.dufunc import DUFunc
+from numba.np.ufunc.gufunc import GUFunc
 
 from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.stencils import is_stencil, kernel_reads
@@ -68,10 +69,10 @@ def is_dispatcher(obj: Any) -> bool:
 
 
 def live_dispatcher(value: Any) -> Any:
-    """Return the (ufunc) dispatcher behind a value found by name, or None."""
+    """Return the dispatcher behind a value found by name, which may be that of the kernel of a ufunc; None for anything else."""
     if isinstance(value, Dispatcher):
         return value
-    if isinstance(value, DUFunc):
+    if isinstance(value, DUFunc | GUFunc):
         return value._dispatcher
     return None
 
@@ -306,12 +307,6 @@ def is_compiler_module(name: str | None) -> bool:
 def is_intrinsic(value: Any) -> bool:
     """Return whether *value* was made by ``@intrinsic``."""
     return isinstance(value, _Intrinsic)
-
-
-def method_object(value: Any) -> Any:
-    """Return the dispatcher behind a jitted function, or behind the kernel of a ufunc."""
-    builder = getattr(value, "gufunc_builder", None)
-    return builder.nb_func if builder is not None else live_dispatcher(value)
 
 
 def call_types(disp: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -24,6 +24,7 @@ from numba.core.extending import _Intrinsic
 from numba.core.typing.ctypes_utils import make_function_type
 from numba.core.typing.templates import Signature
 from numba.np.ufunc.dufunc import DUFunc
+from numba.np.ufunc.gufunc import GUFunc
 from numba.stencils.stencil import StencilFunc
 
 from aotnb.bridge.methods import dispatcher_tree, function_tree, method_tree, signatures_digest
@@ -408,6 +409,13 @@ def _dufunc(value: DUFunc) -> Tree:
     return ["dufunc", method_tree(value._dispatcher), str(value.identity), *frozen]
 
 
+def _gufunc(value: GUFunc) -> Tree:
+    builder = value.gufunc_builder
+    frozen = [signatures_digest(value._dispatcher)] if value._frozen else []
+    layout = [builder.signature, sorted(map(str, builder.writable_args)), str(value._identity)]
+    return ["gufunc", method_tree(value._dispatcher), layout, *frozen]
+
+
 def _ufunc(value: np.ufunc) -> Tree:
     public = value.__name__
     for name in ("numpy", "scipy.special"):
@@ -456,6 +464,7 @@ _RULES: list[tuple[Any, Callable[[Any], Tree]]] = [
     (ModuleType, _module),
     (Dispatcher, _dispatcher),
     (DUFunc, _dufunc),
+    (GUFunc, _gufunc),
     (np.ufunc, _ufunc),
     (_Intrinsic, _intrinsic),
     (CFunc, _callback),

@@ -84,7 +84,7 @@ def statement_of(kind: str, disp: Any, args: tuple[Any, ...], return_type: Any) 
         raise NotRelocatable("no name leads to a local function")
     found = numba_facts.absolute(module, qualname)
     # a decorator that compiles is asked before the name is bound, or while it is bound to an earlier definition
-    method = disp if found is None else numba_facts.method_object(found)
+    method = disp if found is None else numba_facts.live_dispatcher(found)
     if method is None or _name(method) != name:
         raise NotRelocatable(f"{module}.{qualname} is another object")
     script = ""

@@ -436,6 +436,51 @@ CALLEES = [
         miss={"f": "callee_changed|global_changed"},
     ),
     Scenario(
+        "gufunc_callee",
+        main="""
+            from numba import guvectorize
+            @guvectorize(["void(float64[:], float64[:])"], "(n)->()")
+            def eager(a, out):
+                out[0] = a[0] + 0.5
+            @guvectorize("(n)->()")
+            def lazy(a, out):
+                out[0] = a[0] + 0.25
+            @njit
+            def f(a):
+                out = np.zeros(2)
+                eager(a, out)
+                return out.sum()
+            @njit
+            def g(a):
+                out = np.zeros(2)
+                lazy(a, out)
+                return out.sum()
+            print(f(np.ones((2, 3))), g(np.ones((2, 3))))
+        """,
+        edit=swap("+ 0.5", "+ 1.5"),
+        miss={"f": "callee_changed|global_changed"},
+        hit=["g"],
+    ),
+    Scenario(
+        "gufunc_callee_with_another_layout",
+        main="""
+            from numba import guvectorize
+            @guvectorize(["void(float64[:], float64[:])"], "(n)->(n)")
+            def kernel(a, out):
+                for i in range(len(a)):
+                    out[i] = a[i] * len(a)
+            @njit
+            def f(a):
+                out = np.zeros((2, 2))
+                kernel(a, out)
+                return out.sum()
+            print(f(np.ones((2, 2))))
+        """,
+        edit=swap('"(n)->(n)"', '"(m)->(m)"'),
+        miss={"f": "callee_changed|global_changed"},
+        changes=False,
+    ),
+    Scenario(
         "callee_in_another_file",
         files={"helper.py": "@njit\ndef g(x):\n    return x + 1\n"},
         main="""
