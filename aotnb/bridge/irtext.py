@@ -233,7 +233,7 @@ def unordered(text: str) -> list[str]:
 
 _ORDERED = re.compile(
     r"(?<=%)v?\d+|(?<=\.\.\.\.)[0-9a-f]{20}|(?<=\.dyn\.)\d+|(?<=\.obj\.)\d+|(?<=\.env\.)\d+|^[\w.]+(?=:)"
-    r"|(?<=__v)\d+(?=_)|\[\d+ x i8\](?= c\"name ')",
+    r"|(?<=\.c)\d+(?=\")|(?<=__v)\d+(?=_)|\[\d+ x i8\](?= c\"name ')",
     re.MULTILINE,
 )
 
