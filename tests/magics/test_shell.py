@@ -132,7 +132,7 @@ def test_packages_and_their_statements(traced: Any, tmp_path: Path) -> None:
     assert written[0].endswith(" ms")
     assert "not replayable (it was defined in a notebook" in written[1]
     assert run(traced, "%aot_parcel").frame["seconds"].sum() > 0
-    with pytest.raises(UsageError, match="there is no trace 'none'; known: first"):
+    with pytest.raises(UsageError, match=r"there is no trace 'none'; known: .*first"):
         run(traced, "%aot_parcel none")
 
 
