@@ -111,7 +111,7 @@ _EDGE = {
     "free": "the closure variable {name} is {summary}",
     "attribute": "{where}.{name} is {summary}",
     "overload": "the overload of {name} is {summary}",
-    "overload_set": "no other overload of {name} has come or gone",
+    "overload_set": "no overload of {name} that counts has come or gone",
     "version": "{name} is installed in the same version",
 }
 

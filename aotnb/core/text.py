@@ -255,7 +255,7 @@ def root_kind(role: str, tree: Tree) -> str:
     if role in _TYPES or role == "wrapper":
         return "type"
     if tree[0] == "edge":
-        return str(tree[1])
+        return "overload" if tree[1] == "overload_set" else str(tree[1])
     return {"path": "callee"}.get(role, role)
 
 
