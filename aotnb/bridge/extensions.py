@@ -1,17 +1,14 @@
 """What others taught the compiler: overloads, typings, lowerings, data models and boxing, by the name of what they are for.
 
 Such code runs inside the compiler, so what it decides is part of the code that is compiled. Everything from outside Numba
-that a compilation could have asked under one name has one digest, in depth (:func:`overload_set`). A name is that of
-a function, an operator or an attribute that was resolved, or "type" and the name of a class of types that the code handles.
-
-Numba takes the first overload of a function that fits, in the order of their registration. So one more changes nothing for
-code that has found one before it: libraries may overload ``len`` and ``operator.add`` for types of their own at any time.
+that a compilation could have asked is found here under its name, with digests in depth. A name is that of a function, an
+operator or an attribute that was resolved, or "type" and the name of a class of types that the code handles.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from types import FunctionType
 from typing import Any
 
@@ -19,7 +16,6 @@ from numba.core import entrypoints, types
 from numba.core.datamodel.registry import default_manager
 from numba.core.imputils import builtin_registry as lowering_registry
 from numba.core.pythonapi import _boxers, _reflectors, _unboxers
-from numba.core.registry import cpu_target
 from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFunctionTemplate, builtin_registry
 
 from aotnb.bridge.inspect import absolute, cell_content, key_name
@@ -30,10 +26,8 @@ from aotnb.errors import NotRelocatable
 
 CONVERSION = "conversion"  # of one type into another, which any code may need
 _TYPE = "type "
-_ALL = "all"
 
 _scanned = [0] * 8
-_refreshed: list[int] = []  # what was scanned when the typing context was refreshed
 _overloads: dict[str, list[Any]] = {}  # templates of @overload and its kin
 _others: dict[str, list[tuple[Any, Any]]] = {}  # key, function or typing class
 _of_classes: dict[type, list[tuple[str, Any]]] = {}  # class of types -> (key, function or typing class) for such types
@@ -77,87 +71,14 @@ def is_extended(name: str) -> bool:
     return name in extended_names() or _class_of(name) is not None
 
 
-def claiming(key: Any, args: Iterable[Any], kws: Mapping[str, Any]) -> set[int]:
-    """Return the ``id`` of each overload, from outside Numba, of a function that does not decline a call with these types.
-
-    Numba asks them up to the first that fits. Those behind it are asked here as well: one that declines does so wherever
-    it stands.
-    """
-    return {id(t) for t in external_overloads().get(key_name(key), ()) if _is_of_function(t) and not _declines(t, args, kws)}
-
-
-def _declines(template: Any, args: Iterable[Any], kws: Mapping[str, Any]) -> bool:
-    plain = [types.unliteral(arg) for arg in args], {name: types.unliteral(arg) for name, arg in kws.items()}
-    try:
-        return all(template._overload_func(*some, **named) is None for some, named in ((list(args), kws), plain))
-    except Exception:  # whatever it may raise: it did not decline
-        return False
-
-
-def overload_set(name: str, asked: Container[int] = (), claimed: Container[int] = (), *, answered: bool = True) -> str | None:
-    """Return what code that resolved *name* depends on of what others registered for it, as one word; None if on nothing.
-
-    *asked* and *claimed* hold the ``id`` of overload templates: those that Numba asked, and those that :func:`claiming` gave.
-    The word says what counts:
-
-    - "none" where none is claimed: any that is asked behind Numba's own, and the known ones, in any order
-    - a number where some are: so many, up to the last that was asked, if they are asked in the order of registration
-    - "all" where nobody *answered*, and otherwise
+def other_digest(name: str) -> str:
+    """Return the digest of all that is registered for *name* from outside Numba but overloads; empty if there is nothing.
 
     Raises
     ------
     NotRelocatable
         If something that decides has no encoding.
     """
-    overloads = external_overloads().get(name, [])
-    if answered and all(map(_is_for_any_target, overloads)) and not any(id(template) in claimed for template in overloads):
-        known = ",".join(sorted(filter(None, {_short_digest(template, needed=id(template) in asked) for template in overloads})))
-        content = f"none:{_rest(name)}:{known}"
-        return None if content == _NOTHING else content
-    count = _ALL
-    if answered and _is_in_order(name):
-        last = max((number for number, template in enumerate(overloads, 1) if id(template) in asked), default=0)
-        count = str(len(set(map(overload_digest, overloads[:last]))))
-    return _content(name, count)
-
-
-def overload_set_holds(name: str, content: str | None) -> bool:
-    """Return whether what code depends on is as it was, *content* being what :func:`overload_set` gave.
-
-    Raises
-    ------
-    NotRelocatable
-        If something that decides has no encoding.
-    """
-    count, _, rest = (content or _NOTHING).partition(":")
-    if count != "none":
-        return (count == _ALL or _is_in_order(name)) and _content(name, count) == content
-    expected, _, known = rest.partition(":")
-    overloads = external_overloads().get(name, ())
-    if expected != _rest(name) or not all(map(_is_for_any_target, overloads)):
-        return False
-    return all(_waits_its_turn(template) or _short_digest(template) in known.split(",") for template in overloads)
-
-
-_NOTHING = "none::"
-
-
-def _content(name: str, count: str) -> str:
-    """Return *count* and the digest of so many overloads of *name* and of all else that is registered for it.
-
-    What was defined anew with equal content and options stands twice in the registry, and counts once: the first that
-    fits is taken.
-    """
-    overloads: dict[str, None] = {}
-    for template in external_overloads().get(name, ()):
-        if count != _ALL and len(overloads) >= int(count):
-            break
-        overloads[overload_digest(template)] = None
-    return f"{count}:{digest([*overloads, _rest(name)])}"
-
-
-def _rest(name: str) -> str:
-    """Return the digest of all that is registered for *name* but overloads; empty if there is nothing."""
     found: list[Any] = list(dict.fromkeys(map(_implementation_digest, _implementations(name))))
     cls = _class_of(name)
     if cls is not None:
@@ -165,53 +86,16 @@ def _rest(name: str) -> str:
     return digest(found) if found else ""
 
 
-def _short_digest(template: Any, *, needed: bool = True) -> str:
-    """Return what tells an overload apart; empty where it has no encoding and is not *needed*."""
-    try:
-        return overload_digest(template)
-    except NotRelocatable:
-        if needed:
-            raise
-        return ""
+def is_numbas(template: Any) -> bool:
+    """Return whether Numba itself registered a typing template, overloads among them."""
+    home = module_of(template._overload_func) if hasattr(template, "_overload_func") else _template_module(template)
+    return is_fixed_module(home)
 
 
-def _is_of_function(template: Any) -> bool:
-    return _OverloadFunctionTemplate in template.__mro__
-
-
-def _is_for_any_target(template: Any) -> bool:
-    """Return whether *template* is asked in its turn. Attributes are looked up by class, those for one target come first."""
-    return _is_of_function(template) and template.metadata.get("target", "generic") == "generic"
-
-
-def _is_in_order(name: str) -> bool:
-    """Return whether overloads for *name* are asked in the order of their registration, and after Numba's own."""
-    overloads = external_overloads().get(name, ())
-    if len({id(template.key) for template in overloads}) > 1:
-        return False  # of local functions there may be several with one name
-    return all(_is_for_any_target(template) and _waits_its_turn(template) for template in overloads)
-
-
-def _waits_its_turn(template: Any) -> bool:
-    """Return whether *template* is asked after all of Numba's own for the same function."""
-    context = _refreshed_context()
-    listed = getattr(context._lookup_global(template.key), "templates", ())
-    if any(type(known) not in listed for known in context._functions.get(template.key, ())):
-        return False  # Numba asks what is not in the list last
-    return not any(is_fixed_module(_home(known)) for known in listed[listed.index(template) :])
-
-
-def _refreshed_context() -> Any:
-    """Return Numba's typing context with all that is registered, as the next compilation would have it."""
-    if _refreshed != _scanned:
-        cpu_target.typing_context.refresh()
-        _scan_registries()  # refreshing may import more of Numba
-        _refreshed[:] = _scanned
-    return cpu_target.typing_context
-
-
-def _home(template: Any) -> str | None:
-    return module_of(template._overload_func) if hasattr(template, "_overload_func") else _template_module(template)
+def registered_sizes() -> list[int]:
+    """Return how much has been registered so far, by Numba and others; the numbers only grow."""
+    _scan_registries()
+    return list(_scanned)
 
 
 def overload_digest(template: Any) -> str:

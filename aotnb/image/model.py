@@ -33,7 +33,8 @@ class Edge:
     """One thing that a compilation read: how to reach it and the digest of what was found.
 
     ``where`` is "own" (through the function itself) or the name of a module; ``kind`` is "global", "free", "attribute",
-    "overload" (``name`` = what is overloaded) or "version" (``name`` = distribution).
+    "overload" (of function ``name``), "overload_set" (what counts of those of ``name``: see ``bridge.overload_sets``) or
+    "version" (``name`` = distribution).
     """
 
     kind: str

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from types import FunctionType
 from typing import Any
 
-from aotnb.bridge import extensions
+from aotnb.bridge import extensions, overload_sets
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.methods import dispatcher_tree, own_digest
 from aotnb.bridge.stencils import is_stencil
@@ -87,7 +87,6 @@ class Validator:
         self.verdict = Verdict()
         self._seen: dict[tuple[int, int], int] = {}  # place among the visits, -1 for code that was frozen earlier
         self._overloads = extensions.external_overloads()
-        self._extended = extensions.extended_names()
         self._sets: dict[tuple[str, str | None], bool] = {}  # name and what counted of its overloads -> is that so still
         for arg in args:
             for _, disp in numba_facts.dispatchers_in_type(arg):
@@ -255,17 +254,15 @@ class Validator:
     def _overload_sets(self, instance: CodeInstance) -> None:
         """Compare, for what this instance resolved, what is registered from outside Numba: what was added counts as well."""
         names = self.image.index["names"]
-        recorded = {(edge.name, edge.digest) for edge in instance.edges if edge.kind == "overload_set"}
-        known = {name for name, _ in recorded}
-        there = {names[number] for number in instance.resolved} & self._extended if self._extended else set()
-        for name, content in (*recorded, *((name, None) for name in there - known)):
+        recorded = ((edge.name, edge.digest) for edge in instance.edges if edge.kind == "overload_set")
+        for name, content in overload_sets.to_check(recorded, (names[number] for number in instance.resolved)):
             if not self._set_holds(name, content):
                 raise _Refused("overload_changed", f"the implementations of {name}, used by {instance.qualname}, have changed")
 
     def _set_holds(self, name: str, content: str | None) -> bool:
         if (name, content) not in self._sets:
             try:
-                self._sets[name, content] = extensions.overload_set_holds(name, content)
+                self._sets[name, content] = overload_sets.holds(name, content)
             except NotRelocatable as error:
                 raise _Refused("overload_changed", f"an implementation of {name}: {error}") from None
         return self._sets[name, content]

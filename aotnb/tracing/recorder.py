@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from aotnb.bridge import extensions
+from aotnb.bridge import extensions, overload_sets
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.dispatchers import is_frozen
 from aotnb.bridge.environment import switches_digest
@@ -533,7 +533,7 @@ class Recorder:
     def answered(self, key: Any, args: Any, kws: Any) -> None:
         """Note which overloads, from outside Numba, have something to say about a call."""
         if self._frames:
-            self._frames[-1].claimed |= extensions.claiming(key, args, kws)
+            self._frames[-1].claimed |= overload_sets.claiming(key, args, kws)
 
     def unanswered(self, key: Any, failure: Any, mark: int) -> None:
         """Note a function type for which no implementation was found; the compiler may go on with something else.
@@ -587,16 +587,14 @@ class Recorder:
         unanswered = {numba_facts.key_name(key) for key in frame.unanswered}
         for name in names | unanswered:
             try:
-                content = extensions.overload_set(name, frame.templates, frame.claimed, answered=name not in unanswered)
+                content = overload_sets.overload_set(name, frame.templates, frame.claimed, answered=name not in unanswered)
             except NotRelocatable as error:
                 frame.problem("not_relocatable", f"an implementation of {name}: {error}")
                 continue
             if content is not None:
                 frame.overload_sets[name] = content
-            if content is None or content.startswith("none"):
-                # they declined, and need not be there
-                for template in extensions.external_overloads().get(name, ()):
-                    frame.templates.pop(id(template), None)
+            for template in overload_sets.dispensable(name, content):
+                frame.templates.pop(template, None)
 
     def dynamic_address(self, address: int, info: str) -> None:
         """Note an address of this process that goes into the code."""

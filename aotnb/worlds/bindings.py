@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType
 from typing import Any
 
-from aotnb.bridge import extensions
+from aotnb.bridge import extensions, overload_sets
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.values import summary, value_tree
 from aotnb.bridge.watch import Leaf, array_content, cell_value, deep_leaves, needs_identity
@@ -84,13 +84,13 @@ class OverloadRead:
 
     __slots__ = ("content", "kind", "name")
 
-    def __init__(self, name: str, content: str) -> None:
+    def __init__(self, name: str, content: str | None) -> None:
         self.kind, self.name, self.content = "overload", name, content
 
     def holds(self) -> bool:
         """Return whether compiling now would ask the same overloads."""
         try:
-            return extensions.overload_set_holds(self.name, self.content)
+            return overload_sets.holds(self.name, self.content)
         except NotRelocatable:
             return False
 

@@ -211,7 +211,7 @@ class Worlds:
             return {}
         self._registered = registered
         changed = overloads.supersede(self._cell_began)
-        new = {name for name in changed if not _changes_nothing(name)}
+        new = {name for name in changed if not OverloadRead(name, None).holds()}  # of concern to code that asked none of it
         hit = {}
         for node in self.table.nodes():
             known = {live.name: live for live in node.payload.reads if isinstance(live, OverloadRead)}
@@ -332,14 +332,6 @@ def _with_note(row: Invalidation, placement_of: Any, text: str) -> Invalidation:
     func = placement_of.py_func
     same = (row.module, row.function) == (func.__module__, func.__qualname__)
     return replace(row, note=text) if same else row
-
-
-def _changes_nothing(name: str) -> bool:
-    """Return whether what is registered for *name* is of no concern to code that asked none of it."""
-    try:
-        return extensions.overload_set_holds(name, None)
-    except NotRelocatable:
-        return False
 
 
 def _cause(live: LiveRead | OverloadRead, binding: Binding | None) -> Cause:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from aotnb.bridge import extensions
 from aotnb.bridge import inspect as numba_facts
+from aotnb.bridge import overload_sets
 from aotnb.bridge.dispatchers import put_behind
 from aotnb.bridge.environment import switches_digest
 from aotnb.bridge.methods import method_tree, own_digest
@@ -107,8 +107,9 @@ def check(instance: Instance, disp: Any, args: tuple[Any, ...], image_holds: Cal
             # the interpreter is handed the very objects that were found then
             raise Refused(Cause("callee", instance.qualname, "the objects that its object mode code uses", "perhaps others"))
         here = _reads(instance, func, args_here)
-        for name, content in _overload_sets(instance):
-            if not extensions.overload_set_holds(name, content):
+        resolved = map(numba_facts.key_name, instance.resolved)
+        for name, content in overload_sets.to_check(instance.overload_sets.items(), resolved):
+            if not overload_sets.holds(name, content):
                 raise Refused(Cause("overload", name, "the overloads that were used", "others"))
         for callee in instance.callees:
             if is_unnamed(callee.instance):
@@ -160,14 +161,6 @@ def _reads(instance: Instance, func: Any, args: tuple[Any, ...] | None) -> dict[
             for steps, old in _hashable(numba_facts.dispatchers_in_type(compiled)):
                 meet(old, new.get(steps, old))
     return live
-
-
-def _overload_sets(instance: Instance) -> list[tuple[str, str | None]]:
-    """Return what *instance* resolved and what counted of its overloads, as far as there were or are any."""
-    known = instance.overload_sets
-    extended = extensions.extended_names()
-    new = {numba_facts.key_name(key) for key in instance.resolved} & extended - known.keys() if extended else set()
-    return [*known.items(), *((name, None) for name in new)]
 
 
 def _hashable(items: Any) -> list[tuple[tuple[Any, ...], Any]]:

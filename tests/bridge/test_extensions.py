@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from aotnb.bridge import extensions
+from aotnb.bridge.overload_sets import overload_set
 
 NAME = "made_extension"
 SOURCE = """
@@ -55,7 +55,7 @@ def digests(source: str) -> dict[str, str | None]:
     module = ModuleType(NAME)
     sys.modules[NAME] = module
     exec(source, vars(module))
-    return {name: extensions.overload_set(name) for name in (TYPE, CONSTRUCTOR)}
+    return {name: overload_set(name) for name in (TYPE, CONSTRUCTOR)}
 
 
 @pytest.fixture(scope="module")
@@ -92,5 +92,5 @@ def test_an_edit_of_a_constructor_is_seen(before: dict[str, str | None]) -> None
 
 
 def test_what_nobody_extended_has_none() -> None:
-    assert extensions.overload_set("math.nothing_of_this_name") is None
-    assert extensions.overload_set("type no_such_module:Type") is None
+    assert overload_set("math.nothing_of_this_name") is None
+    assert overload_set("type no_such_module:Type") is None
