@@ -247,7 +247,7 @@ class Trace(Faces):
     @property
     def statements(self) -> list[str]:
         """What Python asked to be compiled, as the lines of a trace file for ``aotnb precompile``."""
-        return statements_of(self.instances)
+        return list(statements_of(self.instances))
 
     @property
     def specializations(self) -> list[Specialization]:
@@ -269,7 +269,7 @@ def describe_instances(instances: list[Instance]) -> list[Compilation]:
     records = []
     for instance in instances:
         problem = problems.get(id(instance))
-        if instance.result is None and instance.literals is None:
+        if instance.in_vain:
             problem = ("failed", "Numba gave up this attempt" if instance.depth else "the compilation raised an error")
         total, new = growth.get(instance.index, (0, 0))
         records.append(

@@ -26,20 +26,22 @@ def method_tree(dispatcher: Any) -> list[str]:
     return [func.__module__ or "", func.__qualname__, own_digest(dispatcher)]
 
 
-def dispatcher_tree(dispatcher: Any) -> list[str]:
+def dispatcher_tree(dispatcher: Any, *, frozen: bool | None = None) -> list[str]:
     """Return what a caller depends on: the method and, where nothing is compiled any more, the digest of the signatures.
 
-    To one of those the arguments of a call are converted, and the result is of its type.
+    To one of those the arguments of a call are converted, and the result is of its type. *frozen* tells it of the kernel of a
+    ufunc, which does not know.
     """
-    frozen = [] if getattr(dispatcher, "_can_compile", True) else [signatures_digest(dispatcher)]
-    return [*method_tree(dispatcher), *frozen]
+    if frozen is None:
+        frozen = not getattr(dispatcher, "_can_compile", True)
+    return [*method_tree(dispatcher), *([_signatures_digest(dispatcher)] if frozen else [])]
 
 
 # what is known of frozen dispatchers: the signatures and their digest
 _frozen: weakref.WeakKeyDictionary[Any, tuple[list[Any], str]] = weakref.WeakKeyDictionary()
 
 
-def signatures_digest(dispatcher: Any) -> str:
+def _signatures_digest(dispatcher: Any) -> str:
     """Return the digest of all signatures that a dispatcher has code for, in their order."""
     from aotnb.bridge.typecodec import encode_type, encode_types
 

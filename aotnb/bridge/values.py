@@ -27,7 +27,7 @@ from numba.np.ufunc.dufunc import DUFunc
 from numba.np.ufunc.gufunc import GUFunc
 from numba.stencils.stencil import StencilFunc
 
-from aotnb.bridge.methods import dispatcher_tree, function_tree, method_tree, signatures_digest
+from aotnb.bridge.methods import dispatcher_tree, function_tree, method_tree
 from aotnb.bridge.names import lookup, name_tree
 from aotnb.bridge.stencils import kernel_reads
 from aotnb.bridge.typeparts import all_types, type_of_class, types_of_objects
@@ -405,15 +405,13 @@ def _dispatcher(value: Dispatcher) -> Tree:
 
 
 def _dufunc(value: DUFunc) -> Tree:
-    frozen = [signatures_digest(value._dispatcher)] if value._frozen else []
-    return ["dufunc", method_tree(value._dispatcher), str(value.identity), *frozen]
+    return ["dufunc", dispatcher_tree(value._dispatcher, frozen=value._frozen), str(value.identity)]
 
 
 def _gufunc(value: GUFunc) -> Tree:
     builder = value.gufunc_builder
-    frozen = [signatures_digest(value._dispatcher)] if value._frozen else []
     layout = [builder.signature, sorted(map(str, builder.writable_args)), str(value._identity)]
-    return ["gufunc", method_tree(value._dispatcher), layout, *frozen]
+    return ["gufunc", dispatcher_tree(value._dispatcher, frozen=value._frozen), layout]
 
 
 def _ufunc(value: np.ufunc) -> Tree:

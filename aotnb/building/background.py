@@ -14,7 +14,7 @@ from aotnb.bridge.environment import apply_settings, compiler_settings
 from aotnb.building.pipeline import Job, dump
 from aotnb.building.worker import Channel, Worker
 from aotnb.core.records import SaveReport
-from aotnb.core.text import counted
+from aotnb.core.words import counted
 from aotnb.errors import AotError, BuildError
 
 

@@ -190,8 +190,7 @@ class Planner:
         known = self._instances.get(id(instance))
         if known is not None:
             return known
-        tried_in_vain = instance.result is None and instance.literals is None
-        for name in () if tried_in_vain else unexplained_names(instance):
+        for name in () if instance.in_vain else unexplained_names(instance):
             detail = f"the code mentions {name}, but its compilation was not seen to read it: please report this"
             self.unexplained.append(Unexplained(instance.qualname, instance.module, instance.signature, name, detail))
         record = self._describe(instance)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from aotnb import __version__
-from aotnb.core.text import counted
+from aotnb.core.words import counted
 from aotnb.errors import AotError
 
 LINKS = ("auto", "cc", "ld.lld", "zig", "in-process")  # as aotnb.building.link has them, whose import brings Numba along

@@ -6,7 +6,7 @@ import os
 import sys
 
 from aotnb.core.records import SaveReport
-from aotnb.core.text import counted
+from aotnb.core.words import counted
 from aotnb.errors import AotError
 
 

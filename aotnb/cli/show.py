@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aotnb.core.text import counted
+from aotnb.core.words import counted
 from aotnb.display.render import text_table
 from aotnb.image.contents import specializations
 from aotnb.reports.differences import Side, diff_table

@@ -59,7 +59,7 @@ class Parcel:
     """What was compiled of one package.
 
     ``seconds`` does not include nested compilations, so that those of all packages add up. ``asked`` counts what Python asked
-    for; ``statements`` has (seconds with nested compilations, line of a trace file) for each of these, in order.
+    for; ``statements`` has the line of a trace file for each of these, in order, with its seconds, nested compilations included.
     """
 
     package: str
@@ -68,13 +68,13 @@ class Parcel:
     compilations: int
     seconds: float
     asked: int
-    statements: tuple[tuple[float, str], ...]
+    statements: dict[str, float]
     saved: int
 
     @property
     def replayable(self) -> int:
         """How many statements another process can carry out; the others are comments that say why not."""
-        return sum(not line.startswith("#") for _, line in self.statements)
+        return sum(not line.startswith("#") for line in self.statements)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Roots as text: a readable form of encoded types that can be read back, a few words for each root. Standard library only.
+"""Roots as text: a readable form of encoded types that can be read back, and a few words for each root. Standard library only.
 
 The text of a type is that of its tree: ``[kind, part, ...]`` reads ``kind(part, ...)``. The commonest kinds have a form of their
 own: ``int64``, ``array(float64, 2d, C)``, ``literal(3)``, ``dispatcher("module:name")``. A dispatcher is named without the
@@ -295,12 +295,3 @@ def unlikeness(stored: Sequence[str], asked: Sequence[str]) -> tuple[int, float]
     pairs = [(a, b) for a, b in zip(stored, asked, strict=False) if a != b]
     apart = sum(1 - difflib.SequenceMatcher(None, a, b, autojunk=False).ratio() for a, b in pairs)
     return 100 * abs(len(stored) - len(asked)) + len(pairs), apart
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """Return a number with its noun.
-
-    >>> counted(1, "entry", "entries"), counted(3, "unit")
-    ('1 entry', '3 units')
-    """
-    return f"{number} {one if number == 1 else many or one + 's'}"

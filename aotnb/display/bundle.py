@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aotnb.core.records import LoadReport, SaveReport, Status
-from aotnb.core.text import counted
+from aotnb.core.words import counted
 from aotnb.display import plots
 from aotnb.display.page import write_page
 from aotnb.display.render import html_table, text_table

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aotnb import session, settings
-from aotnb.core.text import counted
+from aotnb.core.words import counted
 from aotnb.display.items import PANES, Item, items, pane
 from aotnb.display.page import write_page
 from aotnb.display.render import cell, html_table

@@ -146,7 +146,7 @@ class AotMagics(Magics):
     def aot_parcel(self, line: str) -> bundle.Report:
         """Show which packages own what was compiled, with seconds, and write statements that compile it again."""
         args = _parse(self.aot_parcel, line)
-        return asked.parcel(None if args.name is None else _trace(args.name), write=args.write)
+        return asked.parcel(args.name, write=args.write)
 
     @magic_arguments()
     @argument("file", nargs="?", metavar="FILE", type=file_name, help="Where to save; an image that is there is replaced.")

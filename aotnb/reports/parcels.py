@@ -13,7 +13,7 @@ from aotnb.core.records import Compilation, Parcel
 from aotnb.errors import AotError
 from aotnb.reports.tables import Table
 from aotnb.tracing.instance import Instance
-from aotnb.tracing.statements import statements_of
+from aotnb.tracing.statements import statements_of, timed
 
 COLUMNS = ("package", "version", "functions", "compilations", "seconds", "share", "asked", "statements", "saved", "file")
 
@@ -36,19 +36,9 @@ def _parcel(package: str, owned: list[tuple[Instance, Compilation]]) -> Parcel:
         compilations=len(compilations),
         seconds=sum(item.own_seconds for item in compilations),
         asked=sum(item.called and not item.depth for item in compilations),
-        statements=tuple(_timed([instance for instance, _ in owned])),
+        statements=statements_of([instance for instance, _ in owned]),
         saved=sum(item.saveable for item in compilations),
     )
-
-
-def _timed(instances: list[Instance]) -> Iterable[tuple[float, str]]:
-    """Yield seconds, nested compilations included, and the line for each thing that Python asked for, in that order."""
-    known = set()
-    for instance in instances:
-        for line in statements_of([instance]):
-            if line not in known:
-                known.add(line)
-                yield instance.seconds, line
 
 
 def write_parcels(found: Iterable[Parcel], folder: str | os.PathLike[str]) -> dict[str, Path]:
@@ -68,8 +58,8 @@ def write_parcels(found: Iterable[Parcel], folder: str | os.PathLike[str]) -> di
             if not parcel.statements:
                 continue
             written[parcel.package] = Path(folder) / f"{parcel.package}.trace"
-            lines = [f"# {seconds * 1000:.1f} ms\n{line}\n" for seconds, line in parcel.statements]
-            written[parcel.package].write_text("".join(lines), encoding="utf-8")
+            lines = "".join(timed(seconds, line) for line, seconds in parcel.statements.items())
+            written[parcel.package].write_text(lines, encoding="utf-8")
     except OSError as error:
         raise AotError(f"cannot write trace files to {os.fspath(folder)}: {error.strerror or error}; give a folder") from None
     return written

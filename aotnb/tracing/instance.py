@@ -108,6 +108,11 @@ class Instance:
             return f"({args})"
         return f"({args}) -> {self.result.signature.return_type}"
 
+    @property
+    def in_vain(self) -> bool:
+        """Whether neither code nor a request for literals came of it."""
+        return self.result is None and self.literals is None
+
     def problem(self, reason: str, detail: str) -> None:
         """Note why this instance cannot be saved."""
         if (reason, detail) not in self.problems:

@@ -51,14 +51,12 @@ class Statements:
 
     def asked(self, kind: str, disp: Any, args: tuple[Any, ...], return_type: Any, compiled: list[Instance]) -> None:
         """Write down one answered question of Python; *compiled* is what it made Numba compile."""
-        top = next(
-            (i for i in compiled if i.depth == 0 and i.finished and (i.result is not None or i.literals is not None)), None
-        )
+        top = next((i for i in compiled if i.depth == 0 and i.finished and not i.in_vain), None)
         line = line_of(kind, disp, args, return_type)
         if top is not None:
             mark = RECOMPILE if line in self._compiled else ""
             for file in self.compile_files:
-                file.write(f"# {top.seconds * 1000:.1f} ms\n{line}{mark}\n")
+                file.write(timed(top.seconds, line + mark))
         self._compiled.add(line)  # also what came from an image: compiling it later is compiling it again
         if line not in self._dispatched:
             self._dispatched.add(line)
@@ -96,10 +94,21 @@ def statement_of(kind: str, disp: Any, args: tuple[Any, ...], return_type: Any) 
     return Statement(name, tuple(map(type_text, encode_types(args))), returns, kind, script)
 
 
-def statements_of(instances: list[Instance]) -> list[str]:
-    """Return the lines that repeat what Python asked to be compiled among *instances*; what cannot be repeated is a comment."""
-    asked = (i for i in instances if not i.depth and i.dispatcher is not None and i.python_called)
-    return list(dict.fromkeys(line_of(i.kind, i.dispatcher, i.args, i.return_type) for i in asked))
+def statements_of(instances: list[Instance]) -> dict[str, float]:
+    """Return the lines that repeat what Python asked to be compiled among *instances*, in that order, each with its seconds.
+
+    What cannot be repeated is a comment. The seconds are those of the first time, nested compilations included.
+    """
+    found: dict[str, float] = {}
+    for i in instances:
+        if not i.depth and i.dispatcher is not None and i.python_called:
+            found.setdefault(line_of(i.kind, i.dispatcher, i.args, i.return_type), i.seconds)
+    return found
+
+
+def timed(seconds: float, line: str) -> str:
+    """Return the lines of a trace file for one statement: the time that it took, as a comment, in front."""
+    return f"# {seconds * 1000:.1f} ms\n{line}\n"
 
 
 def _name(disp: Any) -> str:
