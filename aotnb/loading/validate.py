@@ -87,6 +87,7 @@ class Validator:
         self.verdict = Verdict()
         self._seen: dict[tuple[int, int], int] = {}  # place among the visits, -1 for code that was frozen earlier
         self._overloads = extensions.external_overloads()
+        self._extended = extensions.extended_names()
         self._sets: dict[tuple[str, str | None], bool] = {}  # name and what counted of its overloads -> is that so still
         for arg in args:
             for _, disp in numba_facts.dispatchers_in_type(arg):
@@ -253,8 +254,10 @@ class Validator:
 
     def _overload_sets(self, instance: CodeInstance) -> None:
         """Compare, for what this instance resolved, what is registered from outside Numba: what was added counts as well."""
+        recorded = [(edge.name, edge.digest) for edge in instance.edges if edge.kind == "overload_set"]
+        if not recorded and not self._extended:
+            return
         names = self.image.index["names"]
-        recorded = ((edge.name, edge.digest) for edge in instance.edges if edge.kind == "overload_set")
         for name, content in overload_sets.to_check(recorded, (names[number] for number in instance.resolved)):
             if not self._set_holds(name, content):
                 raise _Refused("overload_changed", f"the implementations of {name}, used by {instance.qualname}, have changed")
