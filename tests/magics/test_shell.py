@@ -16,6 +16,7 @@ from IPython.utils.capture import capture_output
 
 from aotnb import session, settings
 from aotnb.display.bundle import Report
+from aotnb.errors import AotError
 from aotnb.magics.cells import transform
 from aotnb.reports.merges import MERGE_COLUMNS
 from aotnb.reports.roots import GROWTH_COLUMNS, ROOT_COLUMNS
@@ -132,7 +133,7 @@ def test_packages_and_their_statements(traced: Any, tmp_path: Path) -> None:
     assert written[0].endswith(" ms")
     assert "not replayable (it was defined in a notebook" in written[1]
     assert run(traced, "%aot_parcel").frame["seconds"].sum() > 0
-    with pytest.raises(UsageError, match=r"there is no trace 'none'; known: .*first"):
+    with pytest.raises(AotError, match=r"there is no trace 'none'; known: .*first"):
         run(traced, "%aot_parcel none")
 
 
