@@ -19,7 +19,8 @@ from aotnb.core.text import type_text
 from aotnb.errors import AotError, TraceError, VerifyMismatch
 from aotnb.image.contents import specialization
 from aotnb.image.model import CodeInstance
-from aotnb.loading.loader import LoadedImage, Resolver
+from aotnb.loading.loader import Resolver
+from aotnb.loading.mapped import LoadedImage
 from aotnb.loading.validate import Validator
 from aotnb.tracing.instance import Instance
 from aotnb.tracing.recorder import Recorder

@@ -22,7 +22,7 @@ from numba.core.typing import signature
 from numba.np.ufunc.wrappers import _wrapper_info
 
 from aotnb.bridge.generators import add_generator
-from aotnb.bridge.irtext import module_texts
+from aotnb.bridge.irtext import module_texts, name_in_place
 from aotnb.bridge.served import ServedAnnotation, ServedDescriptor, metadata
 
 # Numba imports it with the compiler, which nothing may have woken: it tells the types of C callbacks that Python passes
@@ -49,11 +49,18 @@ PICKLE_BUFFER_SIZE = ctypes.sizeof(_PickleBuffer)
 class ImageLibrary(JITCodeLibrary):
     """A code library whose code lies in an image; its IR is read only when a caller is compiled.
 
-    ``entry`` is (image, number of the code instance); *parts* are the names of the library and of those of its wrappers.
+    ``entry`` is (image, number of the code instance); *parts* are the names of the library and of those of its wrappers;
+    *place* is the number of the place where the code is mapped, see :func:`~aotnb.bridge.irtext.name_in_place`.
     """
 
     def __init__(
-        self, codegen: Any, parts: list[str], entry: Any, addresses: dict[str, int], texts: Callable[[list[str]], list[str]]
+        self,
+        codegen: Any,
+        parts: list[str],
+        entry: Any,
+        addresses: dict[str, int],
+        texts: Callable[[list[str]], list[str]],
+        place: int,
     ) -> None:
         # not the parent's __init__: it would parse an empty module
         self._codegen = codegen
@@ -68,6 +75,7 @@ class ImageLibrary(JITCodeLibrary):
         self._module: Any = None
         self._addresses = addresses
         self._texts = texts
+        self._place = place
         self.entry = entry
         self.verdict: Any = None  # what was found when the code was allowed to be used
 
@@ -91,9 +99,13 @@ class ImageLibrary(JITCodeLibrary):
                 module.link_in(other)
         return module
 
+    def rename(self, name: str) -> str:
+        """Return the name by which other code of this process knows what the image calls *name*."""
+        return name_in_place(name, self._place)
+
     def part(self, name: str) -> ImageLibrary:
         """Return another library of the same image, such as the loop around this kernel."""
-        return ImageLibrary(self._codegen, [name], self.entry, self._addresses, self._texts)
+        return ImageLibrary(self._codegen, [name], self.entry, self._addresses, self._texts, self._place)
 
     def _get_compiled_object(self) -> bytes:
         # only the disassembler asks; the image's own object holds more than this one function

@@ -10,7 +10,7 @@ Glossary: *own* function = defined in this library; *slot* = a hidden global var
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from aotnb.core.digest import digest
@@ -279,6 +279,29 @@ _DEFERRED = re.compile(r"%deferred\.\d+\.[\w.]+")
 def module_texts(library_text: str) -> list[str]:
     """Split the text of a canonical library into its modules, each of which LLVM can parse."""
     return library_text.split("\n; next module\n")
+
+
+def name_in_place(name: str, place: int) -> str:
+    """Return the name by which code that is compiled later knows what an image calls *name*, whose code is mapped at *place*.
+
+    Code in another place than the first is other code: linked together under one name, LLVM would take the one for the other.
+    """
+    return f"{name}.place{place}" if place else name
+
+
+def renamed(text: str, libraries: Container[str], place: int) -> str:
+    """Return the text of a canonical library with :func:`name_in_place` applied to the names that belong to *libraries*."""
+
+    def replace(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        owner = _OWNER.match(name)
+        return f"@{_quote(name_in_place(name, place))}" if owner is not None and owner[1] in libraries else match[0]
+
+    return _SYMBOL.sub(replace, text)
+
+
+_SYMBOL = re.compile(r'@(?:"([^"]+)"|([\w.$-]+))')
+_OWNER = re.compile(r"(.*\.[0-9a-f]{20})\.")  # a canonical name begins with that of its library, which ends with a digest
 
 
 def _tidy(module: list[str], recursions: dict[str, str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from aotnb.bridge.typecodec import encode_type, encode_types
 from aotnb.bridge.values import by_address, c_address, is_fixed_module
 from aotnb.building.edges import edges_of, stable_text
 from aotnb.building.manifest import ManifestBuilder
+from aotnb.building.twins import number_twins
 from aotnb.building.units import closure, declared_functions
 from aotnb.core.digest import digest
 from aotnb.core.left_out import refusal
@@ -87,11 +88,13 @@ class Planner:
         self._loops = {id(loop): (i, kind) for i in recorder.instances for kind, (loop, _, _) in i.wrappers.items()}
         self._problems: dict[int, tuple[str, str]] = {}  # id of a live instance -> why it cannot be saved
         self._known: dict[str, str] = {}  # Numba's function and environment names -> canonical names
+        self._twins: dict[int, int] = {}  # id of a live instance -> its number among those that only their objects tell apart
 
     def plan(self, instances: Iterable[Instance], keep: Iterable[ImageReader] = ()) -> Plan:
         """Plan an image with the entries among *instances* and all entries of the images in *keep*."""
         asked = [instance for instance in instances if instance.python_called]
         self._problems = first_problems(asked)
+        self._twins = number_twins(instance for instance in asked if id(instance) not in self._problems)
         for instance in asked:
             if instance.literals is not None:
                 self._guard(instance, self._add_outcome)
@@ -201,12 +204,13 @@ class Planner:
         self.builder.seal(index)
         return index
 
-    def _import(self, entry: Any) -> int:
+    def _import(self, entry: Any, rename: Callable[[str], str] = str) -> int:
+        """Take over code of a loaded image; *rename* gives the names under which code of this process knows it."""
         image, number = entry
         index = self.builder.import_instance(image.reader, number)
         for name in closure(self.builder.libraries, [image.reader.instance(number).library]):
             for function in declared_functions(self.builder.libraries[name]):
-                self._known[function] = function
+                self._known[rename(function)] = function
         return index
 
     def _describe(self, instance: Instance) -> CodeInstance:
@@ -350,7 +354,7 @@ class Planner:
             if id(current) in seen or numba_facts.is_runtime_library(current):
                 continue
             if (entry := numba_facts.image_entry(current)) is not None:
-                self._import(entry)
+                self._import(entry, current.rename)
                 continue
             seen.add(id(current))
             if id(current) not in self._facts:
@@ -445,6 +449,7 @@ class Planner:
             "" if is_unnamed(owner) else [method_tree(owner.dispatcher)[2], encode_types(owner.args)],
             environment_consts(owner.result, owner.func),
             sorted((read.kind, read.name, read.digest) for read in owner.reads.values() if read.kind == "free" or read.own),
+            *([["twin", number]] if (number := self._twins.get(id(owner))) else []),
         ]
 
     def _describe_libraries(self, groups: list[_Group]) -> dict[str, Library]:

@@ -81,10 +81,16 @@ LEFT_OUT: dict[str, LeftOut] = {
         "Another process could not tell which is which.",
         "Make one class, or give the classes different names.",
     ),
+    "shared_code": LeftOut(
+        "code of {function} would stand for several functions of equal content that hold different objects",
+        "A function that calls several closures of one factory over different big arrays, where it was traced with one",
+        "The code that they share is bound to one of the objects.",
+        "Trace it again with the closures that it calls now, or pass the arrays as arguments.",
+    ),
     "other_objects": LeftOut(
-        "the code of {function} is bound to other objects already: to those that were found first",
-        "A second closure of one factory over another big array or C function",
-        "Code is mapped once, and its references are bound once.",
+        "the code of {function} is bound to other objects already, in as many places as an image may have",
+        "Closures of one factory over ever more big arrays or C functions, beyond the first 64",
+        "For each of them the code of the image is mapped once more, which takes memory.",
         "Pass the array as an argument.",
     ),
     "recursion": LeftOut(

@@ -10,7 +10,7 @@ from aotnb import session
 from aotnb.bridge import texts
 from aotnb.core.text import root_kind, root_text
 from aotnb.image.model import method_key, references
-from aotnb.loading.loader import LoadedImage
+from aotnb.loading.mapped import LoadedImage
 from aotnb.tracing.instance import Instance
 
 PANES = ("Summary", "Source", "LLVM IR", "Assembly", "Roots", "Edges", "Callers and invalidations")

@@ -5,284 +5,31 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aotnb.bridge import extensions, install
 from aotnb.bridge import inspect as numba_facts
-from aotnb.bridge.boxes import box_class
-from aotnb.bridge.codegen import BASE_SLOT, CLONE_SLOT, stub_slot
 from aotnb.bridge.environment import host_cpu, process_tree, switches_digest
-from aotnb.bridge.irtext import DATA_PREFIX
+from aotnb.bridge.irtext import name_in_place
 from aotnb.bridge.methods import method_tree
-from aotnb.bridge.native import NativeTable, map_objects, map_shared, write_pointer
-from aotnb.bridge.roots import bind_consts, bind_object
-from aotnb.bridge.symbols import PARALLEL, address_of, in_process, launch_threads
 from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
-from aotnb.bridge.values import c_address, live_ids
 from aotnb.core.digest import canonical, digest
-from aotnb.core.left_out import refusal
-from aotnb.core.records import Dropped, LoadReport, Miss, Served
+from aotnb.core.records import LoadReport, Miss, Served
 from aotnb.core.roots import RootsRegistry
 from aotnb.core.targets import Match, match_target
 from aotnb.core.text import type_text, unlikeness
 from aotnb.errors import ImageRejected, NotRelocatable
-from aotnb.image.costs import question, read_costs
 from aotnb.image.journal import read_journal
 from aotnb.image.model import CodeInstance, code_libraries, library_of
 from aotnb.image.reader import ImageReader
 from aotnb.image.trust import user_key
-from aotnb.loading.frozen import FrozenFiles
+from aotnb.loading.mapped import LoadedImage
 from aotnb.loading.validate import Validator, Verdict
 
-_PLACEHOLDER = object()  # for constants that stand in the code without being read
-_HELPER_SLOT = stub_slot("")
-
 _log = logging.getLogger("aotnb")
-
-
-class LoadedImage:
-    """An image whose native code is mapped; slots are filled when an entry that reads them is first used."""
-
-    def __init__(self, reader: ImageReader, match: Match, started: float, bases: Sequence[LoadedImage] = ()) -> None:
-        assert match.number is not None
-        self.reader = reader
-        self.bases = {base.reader.image_id: base for base in bases}
-        index, targets = reader.index, reader.targets
-        self.frozen = FrozenFiles(index["frozen"]) if index["frozen"] else None
-        self.names: list[str] = index["table"]
-        self.position = {name: number for number, name in enumerate(self.names)}
-        self.table, linked = self._map()
-        self._choose_clones(match.number, targets[match.number].base)
-        self.environments: dict[str, Any] = {}
-        self._bound: dict[int, Any] = {}  # table position of a filled slot -> the live objects it is bound to
-        self._spare: dict[str, Any] = {}
-        self.installed: dict[tuple[int, int], Any] = {}
-        self._bind_helpers()
-        self.costs = read_costs(reader.image_id)
-        entries = sum(len(numbers) for numbers in index["questions"].values())
-        self.report = LoadReport(
-            path=str(reader.file.path),
-            image_id=reader.image_id,
-            entries=entries,
-            functions=len(index["methods"]),
-            linked=linked,
-            target=targets[match.number].label,
-            why=match.why,
-            targets=tuple(target.label for target in targets),
-            rejected=match.rejected,
-            milliseconds=(time.perf_counter() - started) * 1000,
-            jit_seconds=None if self.costs is None else self.costs.total,
-            left_out=tuple(Dropped(**row) for row in index["dropped"]),
-        )
-
-    def jit_seconds(self, disp: Any, args: tuple[Any, ...]) -> float | None:
-        """Return what the JIT took for this question when it was traced, None where that is unknown."""
-        if self.costs is None:
-            return None
-        return self.costs.questions.get(question(*_asked(disp, args)))
-
-    def _map(self) -> tuple[NativeTable, str]:
-        file = self.reader.file
-        if self.reader.index["linked"] == "dlopen":
-            checksum = file.checksums()["native"][:16]
-            try:
-                return map_shared(file.part("native"), checksum, len(self.names)), "dlopen"
-            except OSError as error:
-                raise ImageRejected(
-                    "symbol_missing", f"{file.path} cannot be mapped: {error}; save it with --link in-process on this machine"
-                ) from None
-        # LLVM's linker ends the process where it finds a name nowhere
-        for name in self.reader.index["imports"]:
-            if not in_process(name):
-                raise _without(file.path, name)
-        return map_objects(file.part("objects"), len(self.names)), "in-process"
-
-    def _choose_clones(self, number: int, base: int) -> None:
-        """Put the functions for target *number* in the place of those for all CPUs, also where shared code calls them."""
-        for symbol, clones in self.reader.index["clones"].items():
-            chosen = number if number in clones else base if base in clones else 0
-            if chosen:
-                self.position[symbol] = self.position[f"{symbol}.{chosen}"]
-        for position, name in enumerate(self.names):
-            if name.startswith(CLONE_SLOT):
-                write_pointer(self.table[position], self.table[self.position[name[len(CLONE_SLOT) :]]])
-
-    def _bind_helpers(self) -> None:
-        """Bind every helper now, but for those of the threading layer, whose threads must not start before they are needed."""
-        for position, name in enumerate(self.names):
-            if name.startswith(_HELPER_SLOT):
-                symbol = name[len(_HELPER_SLOT) :]
-                if symbol not in PARALLEL:
-                    self._bind_symbol(position, symbol)
-            elif name.startswith(DATA_PREFIX):
-                self._bind_symbol(position, name)
-
-    def _bind_symbol(self, position: int, symbol: str) -> None:
-        address = address_of(symbol)
-        if address is None:
-            raise _without(self.reader.file.path, symbol)
-        write_pointer(self.table[position], address)
-
-    def bind_parallel(self) -> None:
-        """Start Numba's threads and bind what they provide."""
-        launch_threads()
-        for position, name in enumerate(self.names):
-            if name.startswith(_HELPER_SLOT) and name[len(_HELPER_SLOT) :] in PARALLEL:
-                self._bind_symbol(position, name[len(_HELPER_SLOT) :])
-
-    # ------------------------------------------------------------ slots
-
-    def fill_slots(self, number: int, verdict: Verdict) -> None:
-        """Fill the slots of entry *number*; nothing is written unless all of them can be bound.
-
-        A slot is bound once. Code that needs another object in it, such as a second closure of one factory over another
-        big array, is not served.
-        """
-        binds = {}
-        for position in self.reader.index["entry_slots"][str(number)]:
-            record = self.reader.index["slots"][str(position)]
-            if position in self._bound and record[1] < 0:
-                continue
-            live, bind = self._binding(self.names[position], record, self.table[position], verdict)
-            if self._bound.get(position, live) != live:
-                name = self.reader.instance(record[1]).qualname
-                raise NotRelocatable(refusal("other_objects", function=name))
-            if position not in self._bound:
-                binds[position] = live, bind
-        for position, (live, bind) in binds.items():
-            bind()
-            self._bound[position] = live
-
-    def _binding(self, name: str, record: list[Any], address: int, verdict: Verdict) -> tuple[Any, Callable[[], None]]:
-        """Return what a slot has to be bound to, as ids of live objects, and the action that does it."""
-        kind, owner, root = record
-        if kind == "env":
-            live, env = self.environment(name, owner, verdict)
-            return live, lambda: write_pointer(address, id(env))
-        if kind == "base":
-            function = self._borrowed(name[len(BASE_SLOT) :], verdict)
-            return function, lambda: write_pointer(address, function)
-        instance = self.reader.instance(owner)
-        tree = self.reader.root(instance, root)
-        func = verdict.live.get(owner)
-        if kind == "obj" and tree[0] == "lifted":
-            live, block = self._lifted(tree[1], instance, verdict)
-            return live, lambda: install.fill_pickle_buffer(address, block, b"a block in object mode")
-        if kind == "obj":
-            obj, data = bind_object(tree, func, verdict.scope)
-            return live_ids(obj), lambda: install.fill_pickle_buffer(address, obj, data)
-        value = _live_address(tree, instance, func, verdict)
-        return value, lambda: write_pointer(address, value)
-
-    def _borrowed(self, symbol: str, verdict: Verdict) -> int:
-        """Return the address of a function of a base image, after binding there what its code reads.
-
-        That the function is valid here and now is known: it is among what *verdict* is about.
-        """
-        image_id, numbers = self.reader.index["borrowed"][symbol]
-        base = self.bases[image_id]
-        own = {self.reader.instance(number).id: number for number in (*(visit.number for visit in verdict.visits), *verdict.live)}
-        number = next((number for number in numbers if base.reader.instance(number).id in own), None)
-        if number is None:
-            raise NotRelocatable(f"the base image {base.reader.file.path} has other code for a function that is called")
-        there = replace(verdict, live={}, visits=[], links=[], linked=[])
-        seen, stack = {number}, [number]
-        while stack:
-            current = stack.pop()
-            instance = base.reader.instance(current)
-            here = verdict.live.get(own.get(instance.id, -1))
-            if here is not None:
-                there.live[current] = here
-            stack.extend({callee for callee, _ in instance.callees} - seen)
-            seen.update(callee for callee, _ in instance.callees)
-        if base.reader.instance(number).parallel:
-            base.bind_parallel()
-        base.fill_slots(number, there)
-        return base.table[base.position[symbol]]
-
-    def _lifted(self, symbol: str, instance: CodeInstance, verdict: Verdict) -> tuple[Any, Any]:
-        """Return what code of *instance* expects of its block in object mode whose wrapper for Python is *symbol*."""
-        number = next(n for n, _ in instance.callees if self.reader.instance(n).symbols.get("python") == symbol)
-        block = self.reader.instance(number)
-        live, env = self.environment(self.environment_slot(number, block), number, verdict)
-        return live, install.lifted_block(block.qualname, self.table[self.position[symbol]], env)
-
-    def environment_slot(self, number: int, instance: CodeInstance) -> str:
-        """Return the slot through which the code of an instance finds its environment."""
-        for library in code_libraries(instance):
-            for slot, record in self.reader.index["code"][library][3].items():
-                if record[0] == "env" and record[1] == number:
-                    return str(slot)
-        return f"{instance.library}.env.{number}"
-
-    def environment(self, name: str, owner: int, verdict: Verdict) -> tuple[Any, Any]:
-        """Return the runtime environment behind a slot, and the ids of the live objects that this call of it needs.
-
-        Each code instance has one environment of its own.
-        """
-        consts: list[Any] = []
-        ids: tuple[int, ...] = ()
-        namespace: dict[str, Any] = {}
-        has_own = False
-        if owner >= 0:
-            instance = self.reader.instance(owner)
-            func = verdict.live.get(owner)
-            trees = [self.reader.root(instance, root) for root in instance.consts]
-            consts, ids = bind_consts(trees, func, verdict.scope)
-            namespace = func.__globals__ if func is not None else numba_facts.module_namespace(instance.globals_module)
-            # that of a module of Numba may be empty: the module is not imported before something is compiled
-            has_own = func is not None and numba_facts.namespace_module(namespace) is None
-        if name not in self.environments:
-            self.environments[name] = install.make_environment(namespace, consts, name)
-        return (id(namespace) if has_own else None, ids), self.environments[name]
-
-    def library_texts(self, libraries: list[str], verdict: Verdict) -> list[str]:
-        """Return the raw IR that a caller of *libraries* links, after making its slots known to the in-process linker."""
-        code = self.reader.index["code"]
-        seen: set[str] = set()
-        stack = list(libraries)
-        while stack:
-            name = stack.pop()
-            if name in seen:
-                continue
-            seen.add(name)
-            stack.extend(code[name][2])
-            for slot, record in code[name][3].items():
-                install.define_symbol(slot, self._slot_address(slot, record, verdict))
-        texts = [self.reader.library_text(name) for name in sorted(seen)]
-        for data in sorted({symbol for text in texts for symbol in numba_facts.data_symbols(text)}):
-            install.define_symbol(data, self._data_address(data))
-        return texts
-
-    def _slot_address(self, slot: str, record: list[Any], verdict: Verdict) -> int:
-        position = self.position.get(slot)
-        if position is not None and position in self._bound:
-            return self.table[position]
-        if slot not in self._spare:
-            buffer = self._spare[slot] = install.slot_buffer()
-            address = install.buffer_address(buffer)
-            if position is None and self._is_nameless(record):
-                write_pointer(address, id(_PLACEHOLDER))  # optimised away in the image, as it will be here
-            else:
-                self._binding(slot, record, address, verdict)[1]()
-        return install.buffer_address(self._spare[slot])
-
-    def _is_nameless(self, record: list[Any]) -> bool:
-        kind, owner, root = record
-        return kind == "dyn" and self.reader.root(self.reader.instance(owner), root)[0] == "nameless"
-
-    def _data_address(self, name: str) -> int:
-        if name not in self._spare:
-            buffer = self._spare[name] = install.slot_buffer()
-            write_pointer(install.buffer_address(buffer), address_of(name) or 0)
-        return install.buffer_address(self._spare[name])
-
-
-def _without(path: Path, symbol: str) -> ImageRejected:
-    return ImageRejected("symbol_missing", f"{path} needs {symbol}, which this process does not provide; save it again here")
 
 
 def check_fit(reader: ImageReader) -> Match:
@@ -301,25 +48,6 @@ def check_fit(reader: ImageReader) -> Match:
     if match.number is None:
         raise ImageRejected("cpu_mismatch", f"{path} has no code for this CPU: {'; '.join(match.rejected)}; save it again here")
     return match
-
-
-def _live_address(tree: Any, instance: CodeInstance, func: Any, verdict: Verdict) -> int:
-    """Return the address in this process of what a dynamic address of the traced process pointed at."""
-    if tree[0] == "box":
-        return id(box_class(TypeDecoder(verdict.scope()).decode(tree[1]), verdict.flags))
-    if tree[0] != "live":
-        raise NotRelocatable(refusal("nameless_address", function=instance.qualname, type=tree[1]))
-    _, what, path = tree
-    value = numba_facts.follow(path, func, instance.module)
-    if value is None and path[0] == "arg":
-        known = [d for found in verdict.dispatchers.values() for d in found]
-        value = known[0] if len(known) == 1 else None
-    if value is None:
-        raise NotRelocatable(f"nothing is found where {instance.qualname} held the address of an object")
-    install.keep_alive(value)
-    if what == "c function":
-        return c_address(value) or 0
-    return int(value.ctypes.data) if what == "data" else id(value)
 
 
 class Resolver:
@@ -398,7 +126,7 @@ class Resolver:
             self._expect(found, disp, args, image.reader)
             return None
         seconds = time.perf_counter() - started
-        self._note_served(disp, args, image.reader.image_id, seconds * 1000, image.jit_seconds(disp, args))
+        self._note_served(disp, args, image.reader.image_id, seconds * 1000, image.jit_seconds(*_asked(disp, args)))
         if isinstance(found, frozenset):
             raise numba_facts.force_literal(found, disp)
         return found
@@ -539,22 +267,25 @@ class Resolver:
         if instance.kind == "function":
             verdict.flags = numba_facts.resolved_flags(disp)
         assert instance.return_type is not None
-        return_type = TypeDecoder(scope, verdict.live.values()).decode(image.reader.root(instance, instance.return_type))
-        if instance.parallel:
-            image.bind_parallel()
-        image.fill_slots(number, verdict)
+        return_type = TypeDecoder(scope, verdict.first_functions()).decode(image.reader.root(instance, instance.return_type))
+        place = image.bind(number, verdict)
+        symbols = {kind: name_in_place(symbol, place.number) for kind, symbol in instance.symbols.items()}
         addresses = {
-            symbol: image.table[image.position[symbol]] for symbol in instance.symbols.values() if symbol in image.position
+            symbols[kind]: place.address(symbol) for kind, symbol in instance.symbols.items() if symbol in image.position
         }
-        _, env = image.environment(image.environment_slot(number, instance), number, verdict)
-        codegen = disp.targetdescr.target_context.codegen()
+        env = image.environment(place, number, verdict)
         library = install.ImageLibrary(
-            codegen, code_libraries(instance), (image, number), addresses, lambda names: image.library_texts(names, verdict)
+            disp.targetdescr.target_context.codegen(),
+            code_libraries(instance),
+            (image, number),
+            addresses,
+            lambda names: place.library_texts(names, verdict),
+            place.number,
         )
         library.verdict = verdict
-        cres = install.make_result(disp, args, return_type, library, instance.symbols, env)
+        cres = install.make_result(disp, args, return_type, library, symbols, env)
         if instance.kind == "function":
-            install.add_to_dispatcher(disp, cres, instance.symbols)
+            install.add_to_dispatcher(disp, cres, symbols)
         return cres
 
     def answer_wrapper(self, kind: str, cres: Any, extra: Any) -> Any:
@@ -572,7 +303,7 @@ class Resolver:
         if name is None or instance.extra.get(kind) != asked:
             return None
         # a parallel ufunc compiles a loop of its own around this one, and links it
-        return install.wrapper_info(library.part(library_of(name)), cres.environment, name)
+        return install.wrapper_info(library.part(library_of(name)), cres.environment, library.rename(name))
 
 
 def _nearer(known: tuple[str, ...], found: tuple[str, ...]) -> tuple[str, ...]:

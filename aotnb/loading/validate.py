@@ -48,13 +48,31 @@ class Verdict:
 
     reason: str | None = None
     detail: str = ""
-    live: dict[int, Any] = field(default_factory=dict)
+    live: dict[int, list[Any]] = field(default_factory=dict)
     dispatchers: dict[str, list[Any]] = field(default_factory=dict)  # digest of a method tree -> live dispatchers seen
     types: dict[str, Any] = field(default_factory=dict)  # text of a type's tree -> live type of objects seen
     flags: Any = None  # under which Numba would have compiled the entry
     visits: list[Visit] = field(default_factory=list)  # the entry first
     links: list[tuple[int, int]] = field(default_factory=list)  # caller and callee among the visits
     linked: list[tuple[int, Any, Any]] = field(default_factory=list)  # caller, dispatcher, library: code that was there before
+
+    def add_function(self, number: int, func: Any) -> None:
+        """Note a live function whose code is instance *number*; there may be several, of equal content."""
+        known = self.live.setdefault(number, [])
+        if all(other is not func for other in known):
+            known.append(func)
+
+    def function(self, number: int) -> Any:
+        """Return the live function whose code is instance *number*, None where the compiler made it for itself."""
+        return self.functions(number)[0]
+
+    def functions(self, number: int) -> list[Any]:
+        """Return all live functions whose code is instance *number*, [None] where the compiler made it for itself."""
+        return self.live.get(number) or [None]
+
+    def first_functions(self) -> list[Any]:
+        """Return the live functions, one for each code instance."""
+        return [functions[0] for functions in self.live.values()]
 
     def scope(self) -> dict[str, Any]:
         """Return the live types that stand for trees which no type can be made from."""
@@ -119,7 +137,7 @@ class Validator:
                 continue
             instance = self.image.instance(number)
             if func is not None:
-                self.verdict.live.setdefault(number, func)
+                self.verdict.add_function(number, func)
             place = self._seen[number, id(func)] = -1 if frozen else len(self.verdict.visits)
             if not frozen:
                 self.verdict.visits.append(Visit(number, func, via))
@@ -167,7 +185,7 @@ class Validator:
             functions.append((callee, disp.py_func, disp))
         self.verdict.visits.append(Visit(number, func, None, record=record))
         for place, live, disp in functions:
-            self.verdict.live.setdefault(place, live)
+            self.verdict.add_function(place, live)
             if disp is not None:
                 self._meet(disp)
                 if numba_facts.compiled_overloads(disp) and (there := self._is_compiled(place, disp)) is not None:
