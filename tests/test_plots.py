@@ -76,12 +76,28 @@ def test_bars_are_added_up_and_sorted() -> None:
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["b", "a"]
 
 
+def test_the_map_of_an_image_has_a_part_for_each_target() -> None:
+    rows = [("m.f", "generic", 100), ("m.g", "generic", 30), ("m.f", "generic", 20), ("m.g", "haswell", 200)]
+    axes = plots.image_map(rows).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["m.g", "m.f"]
+    parts = {bars.get_label(): [(bar.get_x(), bar.get_width()) for bar in bars] for bars in axes.containers}
+    assert parts == {"generic": [(0, 30), (0, 120)], "haswell": [(30, 200), (120, 0)]}
+
+
+def test_a_plot_shows_itself_without_matplotlib_inline() -> None:
+    shown = plots.compile_time([compilation(0, 0.0, 1.0, 0)])._repr_mimebundle_()
+    assert shown["image/png"].startswith(b"\x89PNG") and "'Where the compile time went'" in shown["text/plain"]
+    page = Page(shown["text/html"])
+    assert page.tags[0] == "svg" and page.loads == [] and "currentColor" in shown["text/html"]
+
+
 def test_no_data_is_said_in_words() -> None:
     assert texts(plots.compile_time([])) == ["nothing was compiled"]
     assert texts(plots.invalidation_tree([])) == ["nothing was invalidated"]
     assert texts(plots.roots_growth(Table(GROWTH_COLUMNS, []))) == ["no compilation has roots"]
     assert texts(plots.first_results({})) == ["nothing was measured"]
     assert texts(plots.bars("Stragglers", "seconds", [])) == ["no seconds to show"]
+    assert texts(plots.image_map([])) == ["no machine code to show"]
 
 
 class Page(html.parser.HTMLParser):

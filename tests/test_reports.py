@@ -102,7 +102,7 @@ def test_diff_finds_every_kind_of_change() -> None:
         ("g", INT): "changed",
         ("f", INT): "same",
     }
-    assert next(iter(rows)) == ("f", FLOAT)
+    assert next(iter(rows)) == ("g", INT)  # what changed comes first
     assert (rows["f", INT]["seconds_a"], rows["f", INT]["seconds_b"]) == (1.0, 3.0)
     assert (rows["f", FLOAT]["seconds_a"], rows["old", INT]["seconds_b"]) == (None, None)
     assert rows["g", INT]["difference"] == "saved: not_relocatable -> yes"
@@ -176,10 +176,21 @@ def test_text_and_html_of_a_report() -> None:
     assert set(faces) == {"text/plain", "text/html"}
     assert "trace 'one': 2 compilations (1 top-level), 1.00 s of 2.00 s; 1 can be saved" in faces["text/plain"]
     assert "1 not_relocatable" in faces["text/plain"]
-    assert '<table class="dataframe">' in faces["text/html"]
+    assert '<table class="dataframe"' in faces["text/html"]
     assert "-&gt;" in faces["text/html"]
     assert len(report.frame) == 2
     assert report.record is TRACE
+
+
+def test_lines_keep_their_indentation_and_a_second_table_comes_first() -> None:
+    costs = Table(("proposal", "bytes"), [("owner blocks", 12)])
+    rows = Table(("method", "value"), [("m.f", None)])
+    report = bundle.Report(
+        None, ["a", "  b"], lambda: rows, lambda all_: all_, title="one", plot=lambda: plots.compile_time([]), extra=costs
+    )
+    assert repr(report).split("\n\n") == ["a\n  b", "proposal      bytes\nowner blocks     12", "method\nm.f"]
+    html = report._repr_html_()
+    assert "a\n\N{EM SPACE}b" in html and html.index("owner blocks") < html.index("m.f") and "value" not in html
 
 
 def test_one_line_reports() -> None:
@@ -194,7 +205,7 @@ def test_one_line_reports() -> None:
 
 def test_status_report() -> None:
     text = repr(bundle.status_report(STATUS))
-    assert "1 image loaded, 1 served from images, 1 JIT compilation" in text
+    assert "1 image loaded, 1 first call served from images, 1 JIT compilation" in text
     assert "callee_changed" in text
     off = Status(False, "0.68.1", "0.50.0", (), 0, (), ())
     assert repr(bundle.status_report(off)) == "aotnb is not active (Numba 0.68.1, llvmlite 0.50.0)"

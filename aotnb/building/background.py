@@ -87,7 +87,11 @@ class BackgroundSave:
                 else:
                     self.error = value
         except BuildError as error:
-            self.error = BuildError(f"the build of {self.path} was cancelled") if self._cancelled else error
+            self.error = (
+                BuildError(f"the build of {self.path} was cancelled; what was there before is unchanged")
+                if self._cancelled
+                else error
+            )
         self._worker.close()
         self._tell(self)
 

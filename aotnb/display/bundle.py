@@ -6,7 +6,6 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from aotnb.core.records import LoadReport, SaveReport, Status
 from aotnb.core.words import counted
 from aotnb.display import plots
 from aotnb.display.page import write_page
-from aotnb.display.render import html_table, text_table
+from aotnb.display.render import html_lines, html_table, text_table, without_empty_columns
 from aotnb.image.contents import code_sizes
 from aotnb.reports import changes, tables
 from aotnb.reports.changes import Invalidations
@@ -60,6 +59,8 @@ class Report:
         *,
         title: str,
         plot: Callable[[], Figure],
+        extra: Table | None = None,
+        more: str = "see .frame",
     ) -> None:
         self.record = record
         self._lines = lines
@@ -67,6 +68,8 @@ class Report:
         self._shown = shown
         self.title = title
         self._plot = plot
+        self._extra = extra  # a short table that is shown first
+        self._more = more  # where the rows are that there is no room for
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -109,20 +112,17 @@ class Report:
         AotError
             If the file cannot be written.
         """
-        return write_page(file, self.title, self._lines, self._table(), self.plot)
+        return write_page(file, self.title, self._lines, self._table(), self.plot, self._extra)
 
-    def _view(self) -> Table | None:
+    def _views(self) -> list[Table]:
         view = self._shown(self._table()) if self._shown is not None else None
-        return view if view is not None and view.rows else None
+        return [without_empty_columns(table) for table in (self._extra, view) if table is not None and table.rows]
 
     def __repr__(self) -> str:
-        view = self._view()
-        return "\n".join([*self._lines, "", text_table(view)] if view is not None else self._lines)
+        return "\n\n".join(["\n".join(self._lines), *(text_table(view, more=self._more) for view in self._views())])
 
     def _repr_html_(self) -> str:
-        view = self._view()
-        lines = "<br>".join(escape(line) for line in self._lines)
-        return f"<div>{lines}</div>{html_table(view) if view is not None else ''}"
+        return html_lines(self._lines) + "".join(html_table(view, more=self._more) for view in self._views())
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Return both faces. IPython swallows errors raised here, so they are made into a warning."""
@@ -166,6 +166,7 @@ def trace_report(trace: TraceLike) -> Report:
         _main_columns,
         title=f"Trace {trace.name}",
         plot=lambda: plots.compile_time(compilations),
+        more=f"see report.frame after report = %aot_report {trace.name}",
     )
 
 
@@ -230,12 +231,16 @@ def status_report(status: Status) -> Report:
     if not status.active:
         lines = [f"aotnb is not active {versions}"]
     else:
-        did = f"{len(status.served)} served from images, {counted(status.compilations, 'JIT compilation')}"
+        did = f"{counted(len(status.served), 'first call')} served from images, {counted(status.compilations, 'JIT compilation')}"
         lines = [f"aotnb is active {versions}: {counted(len(status.images), 'image')} loaded, {did}"]
     lines += [
         f"  {_nice(image.path)}: {_entries(image.entries)}, loaded in {image.milliseconds:.1f} ms ({image.linked})"
         for image in status.images
     ]
+    if status.served:
+        spared, spent = sum(item.jit_seconds or 0.0 for item in status.served), sum(image.milliseconds for image in status.images)
+        answered = sum(item.milliseconds for item in status.served)
+        lines.append(f"JIT time avoided: {spared:.1f} s, for {spent:.1f} ms of loading and {answered:.1f} ms of checking")
     if status.misses:
         lines += ["not served:", *_reason_lines(Counter(miss.reason for miss in status.misses))]
     shown = ("function", "module", "signature", "reason", "detail")
@@ -291,7 +296,7 @@ def roots_report(table: Table, func: str | None) -> Report:
     of = f" of {func}" if func else ""
     line = f"{counted(len(table.rows), 'root')}{of} in {counted(methods, 'method')}, {sum(columns['bytes'])} bytes"
     lines = [line, *(f"  {count} of {owner}" for owner, count in owners.most_common())]
-    wanted = ("method", "key", "index", "kind", "value", "bytes", "added_by", "users")
+    wanted = ("method", "owner", "index", "kind", "value", "bytes", "added_by", "users")
     return Report(
         func,
         lines,
@@ -322,22 +327,36 @@ def merge_report(rows: Table, costs: Table, files: list[str]) -> Report:
     shared = sum(bool(row[-1]) for row in rows.rows)
     found = f"{counted(len(rows.rows), 'root')}, {shared} in both, no reference rewritten"
     line = f"{' and '.join(map(_nice, files))} in one process: {found}"
-    wanted = ("method", "key", "index", "position", "kind", "value", "references", "shared_with")
     return Report(
         files,
-        [line, "", *text_table(costs).splitlines()],
+        [line],
         lambda: rows,
-        lambda shown: _select(shown, wanted),
+        _merged_view,
         title="Merged roots",
         plot=lambda: _costs_plot(costs),
+        extra=costs,
     )
+
+
+def _merged_view(table: Table) -> Table:
+    """Return the re-index with files in place of keys."""
+    wanted = ("method", "image", "index", "position", "kind", "value", "references", "shared_with")
+    place, key = table.columns.index("image"), table.columns.index("key")
+    files = {row[key]: os.path.basename(row[place]) for row in table.rows}
+    rows = []
+    for method, image, *rest, shared in _select(table, wanted).rows:
+        for identity, file in files.items():
+            shared = shared.replace(identity, file)
+        rows.append((method, os.path.basename(image), *rest, shared))
+    return Table(wanted, rows)
 
 
 def stragglers_report(rows: list[Straggler]) -> Report:
     """Return what was compiled although an image was loaded, and what no save can take."""
     compiled = [row for row in rows if row.what == "compiled"]
     spent = sum(row.seconds or 0.0 for row in compiled)
-    lines = [f"{counted(len(compiled), 'straggler')} compiled in {spent:.2f} s, {len(rows) - len(compiled)} cannot be saved"]
+    found = f"{counted(len(compiled), 'straggler')} compiled in {spent:.2f} s, {len(rows) - len(compiled)} cannot be saved"
+    lines = [found if rows else "no stragglers: what was called came from a loaded image, or can be saved into one"]
     lines += _reason_lines(Counter(row.reason for row in rows))
     wanted = ("what", "function", "module", "signature", "reason", "difference", "seconds")
     return Report(
@@ -386,8 +405,8 @@ def _costs_plot(costs: Table) -> Figure:
 
 
 def image_map(path: str) -> Figure:
-    """Draw how much raw code each function has in an image."""
-    return plots.bars("Raw code in the image", "bytes", code_sizes(path))
+    """Draw how much machine code each function has in an image, for each CPU target."""
+    return plots.image_map(code_sizes(path))
 
 
 def _served_plot(status: Status) -> Figure:

@@ -449,7 +449,7 @@ class Explorer(Widgets):
 
 
 def _told(error: Exception | None) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"Not done: {error}"
 
 
 def explore() -> Explorer:

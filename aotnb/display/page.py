@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aotnb.display.render import html_table
+from aotnb.display.render import html_lines, html_table
 from aotnb.errors import AotError
 
 if TYPE_CHECKING:
@@ -25,30 +25,35 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem 1.5re
 table { border-collapse: collapse; font-size: 0.85rem; }
 th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent);
   vertical-align: top; }
-th { text-align: left; position: sticky; top: 0; background: Canvas; }
+th { text-align: left; }
 tr:hover td { background: color-mix(in srgb, currentColor 8%, transparent); }
 caption { text-align: left; padding: 0.5rem 0.6rem; }
 section > [role=group] { max-height: none !important; }
-svg { max-width: 100%; height: auto; }
 :focus-visible { outline: 2px solid; outline-offset: 2px; }
 """
 
 
-def html_page(title: str, lines: Iterable[str], table: Table, figure: Figure | None) -> str:
-    """Return the file: what the report says in words, its plot, and all rows."""
-    words = "".join(f"<p>{escape(line)}</p>" for line in lines if line.strip())
+def html_page(title: str, lines: Iterable[str], table: Table, figure: Figure | None, extra: Table | None = None) -> str:
+    """Return the file: what the report says in words, its plot, a short table if there is one, and all rows."""
+    words = html_lines(lines)
+    first = "" if extra is None else f'<section aria-label="Summary">{html_table(extra, caption="Summary")}</section>'
     plot = "" if figure is None else f'<section aria-label="Plot">{svg(figure, title)}</section>'
     rows = html_table(table, limit=len(table.rows), caption=title) if table.rows else "<p>There are no rows.</p>"
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{_CSS}</style></head>\n<body><header><h1>{escape(title)}</h1></header>\n"
-        f'<main>{words}{plot}\n<section aria-label="Rows">{rows}</section></main></body></html>\n'
+        f'<main>{words}{plot}{first}\n<section aria-label="Rows">{rows}</section></main></body></html>\n'
     )
 
 
 def write_page(
-    file: str | os.PathLike[str], title: str, lines: Iterable[str], table: Table, figure: Callable[[], Figure] | None
+    file: str | os.PathLike[str],
+    title: str,
+    lines: Iterable[str],
+    table: Table,
+    figure: Callable[[], Figure] | None,
+    extra: Table | None = None,
 ) -> Path:
     """Write :func:`html_page` to *file*, with what *figure* draws, and return its path.
 
@@ -58,7 +63,7 @@ def write_page(
         If the file cannot be written.
     """
     path = Path(file)
-    page = html_page(title, lines, table, None if figure is None else figure())
+    page = html_page(title, lines, table, None if figure is None else figure(), extra)
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
@@ -80,6 +85,8 @@ def svg(figure: Figure, label: str) -> str:
         figure.savefig(out, format="svg", transparent=True, metadata=nothing)
     text = out.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = text.replace("#000000", "currentColor").replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1)
+    text = text.replace("#000000", "currentColor").replace(
+        "<svg ", f'<svg role="img" aria-label="{escape(label)}" style="max-width: 100%; height: auto" ', 1
+    )
     # Matplotlib leaves out black, which is SVG's own colour for text.
     return text.replace("<style type", "<style>text { fill: currentColor; }</style><style type", 1)

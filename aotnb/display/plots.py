@@ -1,7 +1,10 @@
-"""Plots: each takes plain data and returns a matplotlib Figure. No global state is touched; the caller shows or saves it."""
+"""Plots: each takes plain data and returns a matplotlib Figure. No global state is touched; a notebook shows what it is given."""
 
 from __future__ import annotations
 
+import functools
+import io
+import itertools
 import json
 import os
 from collections import Counter
@@ -9,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aotnb.display.page import svg
+from aotnb.display.render import shorten
 from aotnb.errors import AotError
 
 if TYPE_CHECKING:
@@ -20,6 +25,9 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours: told apart by colour-blind readers, and clear of white and of black.
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#e69f00", "#009e73", "#999999"
+TARGET_COLOURS = (BLUE, ORANGE, GREEN, "#cc79a7", "#56b4e9", "#d55e00", GREY)
+NEARLY_BLACK = "#111111"  # black itself follows the text around a figure: see aotnb.display.page.svg
+MOST_LETTERS = 44  # of a name beside a bar
 MOST = 40  # bars; a page of more is not read
 
 
@@ -38,7 +46,7 @@ def compile_time(compilations: Sequence[Compilation]) -> Figure:
         bar.set_label(f"_{item.function}{item.signature}")
         if item.seconds > whole / 12:
             name, left = item.function.rpartition(".")[2], item.started - first + whole / 200
-            ink = "white" if item.saveable else "black"
+            ink = "white" if item.saveable else NEARLY_BLACK
             axes.text(left, item.depth, name, va="center", color=ink, size=8, clip_on=True).set_clip_path(bar)
     axes.set_ylim(depth + 0.5, -0.5)
     axes.set_yticks(range(depth + 1), ["asked for by Python", *(f"nested {level}" for level in range(1, depth + 1))])
@@ -83,8 +91,10 @@ def invalidation_tree(rows: Iterable[Invalidation]) -> Figure:
             axes.annotate(name, (depth, places[step][1]), xytext=(8, 0), textcoords="offset points", va="center", size=8)
     if not places:
         return _nothing(axes, "nothing was invalidated")
-    figure.set_figheight(max(2.5, min(20.0, 0.28 * len(places) + 1)))
+    figure.set_figheight(max(1.6, min(20.0, 0.28 * len(places) + 1)))
     axes.set_ylim(len(places) - 0.5, -0.5)
+    axes.spines["left"].set_visible(False)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlim(-0.2, max(depth for depth, _ in places.values()) + 1.5)
     axes.set_yticks([])
     return figure
@@ -152,10 +162,50 @@ def bars(title: str, unit: str, rows: Iterable[tuple[str, float]]) -> Figure:
     return figure
 
 
-def _axes(title: str, across: str, up: str) -> tuple[Figure, Axes]:
+def image_map(rows: Iterable[tuple[str, str, int]]) -> Figure:
+    """Draw the bytes of machine code in an image: a bar for each function, the largest at the top, a part for each CPU target.
+
+    Parameters
+    ----------
+    rows
+        (function, CPU target, bytes), as :func:`aotnb.image.contents.code_sizes` gives them.
+    """
+    figure, axes = _axes("Machine code in the image", "bytes", "")
+    sizes: dict[str, Counter[str]] = {}
+    for function, target, size in rows:
+        sizes.setdefault(target, Counter())[function] += size
+    names = [name for name, _ in sum(sizes.values(), Counter[str]()).most_common(MOST)]
+    if not names:
+        return _nothing(axes, "no machine code to show")
+    left = [0] * len(names)
+    for (target, of), colour in zip(sizes.items(), itertools.cycle(TARGET_COLOURS), strict=False):
+        widths = [of[name] for name in names]
+        axes.barh(range(len(names)), widths, left=left, color=colour, label=target)
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    _name_bars(figure, axes, names)
+    axes.legend(title="CPU target", loc="lower right")
+    return figure
+
+
+@functools.cache
+def _figure_class() -> type[Figure]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 3.5), layout="constrained")
+    class Plot(Figure):
+        """A figure that notebooks show as it is: no ``%matplotlib inline``, and readable on light and dark."""
+
+        def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+            title = self.axes[0].get_title()
+            png = io.BytesIO()
+            self.savefig(png, format="png")
+            text = f"Figure {title!r}; .savefig(FILE) writes it"
+            return {"text/html": svg(self, title), "image/png": png.getvalue(), "text/plain": text}
+
+    return Plot
+
+
+def _axes(title: str, across: str, up: str) -> tuple[Figure, Axes]:
+    figure = _figure_class()(figsize=(8, 3.5), layout="constrained")
     axes = figure.add_subplot()
     axes.set(title=title, xlabel=across, ylabel=up)
     axes.spines[["top", "right"]].set_visible(False)
@@ -175,9 +225,10 @@ def _legend(axes: Axes, *entries: tuple[str, str]) -> None:
 
 
 def _name_bars(figure: Figure, axes: Axes, names: list[str], offset: float = 0.0) -> None:
-    axes.set_yticks([number + offset for number in range(len(names))], names, size=8)
+    shown = [shorten(name.replace("<locals>.", ""), MOST_LETTERS) for name in names]
+    axes.set_yticks([number + offset for number in range(len(names))], shown, size=8)
     axes.invert_yaxis()
-    figure.set_figheight(max(2.5, 0.28 * len(names) + 1.2))
+    figure.set_figheight(max(1.6, 0.28 * len(names) + 1.2))
 
 
 def _running(numbers: Iterable[int]) -> list[int]:

@@ -7,10 +7,14 @@ from pathlib import Path
 from aotnb.core.digest import digest
 from aotnb.core.records import Specialization
 from aotnb.core.text import Use
+from aotnb.image.functions import functions_of
 from aotnb.image.model import method_key, references
 from aotnb.image.reader import ImageReader
 
 _SLOTS = {"obj": "object", "dyn": "address"}
+
+
+HELPERS = "helpers of Numba's runtime"
 
 
 def root_uses(reader: ImageReader) -> dict[tuple[str, int], list[Use]]:
@@ -56,14 +60,17 @@ def specialization(reader: ImageReader, number: int) -> Specialization:
     )
 
 
-def code_sizes(path: str | Path) -> list[tuple[str, int]]:
-    """Return (function, bytes of its stored raw code, compressed) for each library of an image, wrappers left out."""
+def code_sizes(path: str | Path) -> list[tuple[str, str, int]]:
+    """Return (function, CPU target, bytes of machine code) for each function and target; helpers of the runtime are one.
+
+    What is inlined everywhere has no code of its own and is left out.
+    """
     reader = ImageReader(path)
-    found, seen = [], set()
-    for number in range(len(reader)):
-        tree = reader.stored(number)
-        name = tree["library"]
-        if name in reader.index["code"] and name not in seen:  # several instances may have equal code
-            seen.add(name)
-            found.append((f"{tree['module']}.{tree['qualname']}", reader.index["code"][name][1]))
-    return found
+    labels = [target.label for target in reader.targets]
+    sizes = {  # a linker keeps one of each symbol and target
+        (row["symbol"], row["target"]): (f"{row['module']}.{row['function']}" if row["function"] else HELPERS, row["bytes"])
+        for row in functions_of(reader)
+        if row["bytes"]
+    }
+    by_target = sorted(sizes.items(), key=lambda item: item[0][1])
+    return [(function, labels[target], size) for (_, target), (function, size) in by_target]

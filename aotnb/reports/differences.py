@@ -34,7 +34,7 @@ def diff_table(a: Side, b: Side) -> Table:
     """
     left, right = _by_signature(a.specializations), _by_signature(b.specializations)
     rows = [_row(key, left.get(key), right.get(key)) for key in dict.fromkeys((*left, *right))]
-    order = {"added": 0, "removed": 1, "changed": 2, "same": 3}
+    order = {"changed": 0, "added": 1, "removed": 2, "same": 3}
     return Table(COLUMNS, sorted(rows, key=lambda row: order[row[0]]))
 
 

@@ -61,7 +61,7 @@ REASONS: dict[str, Reason] = {
     ),
     "failed": Reason(
         "Numba gave it up with an error; for a nested compilation that is often one of several attempts.",
-        "Nothing, if the function that asked for it was compiled; else correct the error that Numba reported.",
+        "If the function that asked for it was compiled, there is nothing to do; else correct the error that Numba reported.",
     ),
     # the image as a whole was refused
     "cpu_mismatch": Reason(

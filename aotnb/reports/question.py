@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("argument", "given", "nearest", "same")
+
+_SCALARS = {("int64", "float64"): "float", ("int64", "complex128"): "complex", ("float64", "complex128"): "complex"}
+_ARRAY = re.compile(r"array\((?P<dtype>bool|u?int\d+|float\d+|complex\d+), (?P<dimensions>\d+)d, (?P<layout>[CFA])\)")
 
 _STATES = {
     "served": "was served from {image} in this process",
@@ -76,14 +80,15 @@ class Explanation:
         call = f"{self.module}.{self.function}({', '.join(typ for _, typ in self.arguments)})"
         lines = [f"{call} {_STATES[self.state].format(image=self.image)}"]
         if self.reason:
-            lines.append(f"{self.reason}: {sentence(self.reason, self.detail)}")
+            detail = "" if self.difference and self.difference in self.detail else self.detail
+            lines.append(f"{self.reason}: {sentence(self.reason, detail)}")
         if self.nearest and not self.served:
             where = "the image" if self.nearest_in == "image" else "this process, compiled before"
             lines.append(f"nearest in {where}: ({', '.join(self.nearest)})")
-        if self.difference and self.difference not in self.detail:
+        if self.difference:
             lines.append(f"difference: {self.difference}")
         if self.cure:
-            lines.append(self.cure)
+            lines.append(f"what to do: {self.cure}")
         return lines
 
     def __str__(self) -> str:
@@ -122,6 +127,8 @@ def explain(func: Any, /, *args: Any, **kwargs: Any) -> Explanation:
         return Explanation(name, module, arguments, "to be served", image)
     difference = why[3] if len(why) > 3 else ""
     remedy = cure(why[0], why[1])
+    if why[0] == "not_traced" and where == "image":
+        remedy = _conversions(arguments, nearest) or remedy
     return Explanation(name, module, arguments, "to be compiled", "", why[0], why[1], difference, remedy, nearest, where)
 
 
@@ -146,6 +153,43 @@ def _nearest(disp: Any, given: list[str]) -> tuple[tuple[str, ...], str]:
         if entries:
             return min(entries, key=lambda entry: unlikeness(entry, given)), where
     return (), ""
+
+
+def _conversions(arguments: tuple[tuple[str, str], ...], nearest: tuple[str, ...]) -> str:
+    """Return by which conversions the call would be served; nothing where one of the arguments has none."""
+    different = [(name, *pair) for (name, *pair) in _pairs(arguments, nearest) if pair[0] != pair[1]]
+    found = [_conversion(*each) for each in different]
+    if not found or "" in found:
+        return ""
+    return f"Pass {', '.join(found)} if that is what you mean; or run this call inside a traced cell and save again."
+
+
+def _pairs(arguments: tuple[tuple[str, str], ...], nearest: tuple[str, ...]) -> list[tuple[str, str, str]]:
+    if len(arguments) != len(nearest):
+        return []
+    return [(name, given, stored) for (name, given), stored in zip(arguments, nearest, strict=True)]
+
+
+def _conversion(name: str, given: str, stored: str) -> str:
+    """Return the expression that makes the stored type of an argument.
+
+    >>> _conversion("x", "array(float64, 2d, A)", "array(float64, 2d, C)")
+    'np.ascontiguousarray(x)'
+    >>> _conversion("x", "array(int64, 1d, C)", "array(float64, 1d, C)")
+    'x.astype(np.float64)'
+    >>> _conversion("x", "int64", "float64"), _conversion("x", "int64", "unicode_type")
+    ('float(x)', '')
+    """
+    if (given, stored) in _SCALARS:
+        return f"{_SCALARS[given, stored]}({name})"
+    old, new = _ARRAY.fullmatch(given), _ARRAY.fullmatch(stored)
+    if old is None or new is None or old["dimensions"] != new["dimensions"] or new["layout"] == "A":
+        return ""
+    if old["dtype"] != new["dtype"]:
+        name = f"{name}.astype(np.{new['dtype']})"
+    if old["layout"] == new["layout"]:
+        return name
+    return f"np.{'ascontiguousarray' if new['layout'] == 'C' else 'asfortranarray'}({name})"
 
 
 def compile_times(found: Explanation) -> list[tuple[str, float]]:
@@ -176,5 +220,5 @@ def _text(typ: Any) -> str:
 def arguments_table(found: Explanation) -> Table:
     """Return one row per argument: name, type given, type in the nearest entry, and whether they are the same."""
     nearest = found.nearest if len(found.nearest) == len(found.arguments) else ("",) * len(found.arguments)
-    rows = [(name, text, near, text == near) for (name, text), near in zip(found.arguments, nearest, strict=True)]
+    rows = [(name, given, stored, given == stored) for name, given, stored in _pairs(found.arguments, nearest)]
     return Table(COLUMNS, rows)

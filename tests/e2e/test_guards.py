@@ -170,6 +170,9 @@ found = check("to be compiled", lib.f, np.ones((2, 2)), reason="not_traced")
 assert found.nearest[0] == "array(float64, 1d, C)", found
 assert "argument 1 is array(float64, 2d, C)" in found.detail, found
 assert list(found.frame["same"]) == [False, True]
+assert "Pass" not in str(found)                              # no conversion makes one dimension of two
+found = check("to be compiled", lib.f, np.ones(6, dtype=np.float32)[::2], reason="not_traced")
+assert "what to do: Pass np.ascontiguousarray(x.astype(np.float64)) if that is what you mean; or" in str(found), found
 assert list(found.frame["argument"]) == ["x", "y"]
 check("to be compiled", lib.f, x=1, y=2.5, reason="not_traced")
 lib.f(1)

@@ -12,6 +12,7 @@ import pytest
 from harness import REPOSITORY
 
 from aotnb.core.elf import symbols
+from aotnb.image.contents import code_sizes
 from aotnb.image.reader import ImageReader, describe, verify
 
 SOURCE = """
@@ -149,6 +150,12 @@ def test_every_function_has_weight_and_bytes_for_its_targets(folder: Path) -> No
     assert all(row["bytes"] > 0 for row in total)
     assert [row["target"] for row in rows if row["symbol"] == native["scalar"]["symbol"]] == [0]
     assert {"environment", "object", "helper"} <= {slot["kind"] for slot in image["slots"]}
+    labels = [target["label"] for target in image["targets"]]
+    sizes = [(target, size) for function, target, size in code_sizes(folder / "2.aot") if function.endswith(".scalar")]
+    assert sum(size for _, size in sizes) == sum(row["bytes"] for row in rows if row["function"] == "scalar")
+    assert [target for target, _ in sizes] == [
+        labels[row["target"]] for row in rows if row["function"] == "scalar" and row["bytes"]
+    ]
     reader = ImageReader(folder / "2.aot")
     if reader.index["linked"] != "dlopen":  # without a linker the image has objects
         return
