@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aotnb import log, settings, workload
 from aotnb.bridge import compat, hooks
+from aotnb.core.digest import digest
 from aotnb.core.faces import Faces
 from aotnb.core.records import Compilation, Dropped, Invalidation, LoadReport, Miss, Served, Specialization, Status
 from aotnb.core.roots import RootsRegistry
@@ -86,15 +87,15 @@ class Session:
         """Compare code that was just compiled with the stored code that would have been served instead."""
         expected, self.resolver.expected = self.resolver.expected, None
         again, self.worlds.expected = self.worlds.expected, None
-        if expected is not None and (expected.literals is not None or instance.literals is not None):
-            self.verified += 1
-            asked = None if instance.literals is None else sorted(instance.literals)
-            if asked != expected.literals:
+        if expected is not None:
+            there, here = self._stored_outcome(expected), _outcome(instance)
+            if there != here:
+                self.verified += 1
                 raise VerifyMismatch(
-                    f"the stored outcome of {expected.module}.{expected.qualname} {expected.signature} is a request for literals "
-                    f"at {expected.literals}, compiling afresh asks for {asked}: an edge is missing, please report this"
+                    f"the stored outcome of {expected.module}.{expected.qualname} {expected.signature} is {there}, "
+                    f"compiling afresh gives {here}: an edge is missing, please report this"
                 )
-            return
+            self.verified += instance.result is None
         if instance.result is None:
             return
         from aotnb.building.plan import Planner, first_problems
@@ -117,6 +118,25 @@ class Session:
                 f"the stored code of {expected.module}.{expected.qualname} {expected.signature} is {expected.library}, "
                 f"compiling afresh gives {fresh}: an edge is missing, please report this"
             )
+
+    def _stored_outcome(self, expected: CodeInstance) -> str:
+        if expected.literals is not None:
+            return f"a request for literals at {expected.literals}"
+        if expected.refusal is None:
+            return "code"
+        assert self.resolver.expected_of is not None
+        tree = self.resolver.expected_of.root(expected, expected.refusal[0])[1]
+        return f"the error {digest(tree)}"
+
+
+def _outcome(instance: Instance) -> str:
+    """Say what came of a compilation, as :meth:`Session._stored_outcome` does of a stored one."""
+    if instance.literals is not None:
+        return f"a request for literals at {sorted(instance.literals)}"
+    if instance.result is not None:
+        return "code"
+    known = isinstance(instance.refused, tuple)
+    return f"the error {digest(instance.refused[0])}" if known else f"an error that cannot be stored: {instance.refused}"
 
 
 _session: Session | None = None

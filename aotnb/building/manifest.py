@@ -9,7 +9,18 @@ from typing import Any
 from aotnb.core.digest import canonical, digest
 from aotnb.core.roots import RootReference, RootsTable
 from aotnb.errors import NotRelocatable
-from aotnb.image.model import CodeInstance, Library, Manifest, code_libraries, library_of, method_key, spelled_roots, stored
+from aotnb.image.model import (
+    CodeInstance,
+    Library,
+    Manifest,
+    code_libraries,
+    library_of,
+    method_key,
+    move_roots,
+    root_indexes,
+    spelled_roots,
+    stored,
+)
 from aotnb.image.reader import ImageReader
 
 SELF_KEY = "self"  # stands for the id of the image that is being made
@@ -80,19 +91,14 @@ class ManifestBuilder:
         def moved(index: int) -> int:
             return self.root(table, image.root(old, index))
 
-        record = replace(
-            old,
-            args=[moved(i) for i in old.args],
-            consts=[moved(i) for i in old.consts],
-            return_type=None if old.return_type is None else moved(old.return_type),
-            explicit_return=None if old.explicit_return is None else moved(old.explicit_return),
-            resolved=[self.name(image.index["names"][i]) for i in old.resolved],
-            edges=list(old.edges),
-            callees=[],
-        )
+        resolved = [self.name(image.index["names"][i]) for i in old.resolved]
+        record = replace(old, resolved=resolved, edges=list(old.edges), callees=[])
+        move_roots(record, moved)
         index = self._imported[image.image_id, number] = self.reserve(record)
         self._by_id.setdefault(record.id, index)
         record.callees = [[self.import_instance(image, callee), path] for callee, path in old.callees]
+        if record.refusal is not None:
+            record.refusal[1] = [self.import_instance(image, quoted) for quoted in record.refusal[1]]
         if old.config in image.index["switches"]:
             self.switches[old.config] = image.index["switches"][old.config]
         self._import_libraries(image, code_libraries(old))
@@ -122,10 +128,9 @@ class ManifestBuilder:
         tables, moved = self._sorted_tables(order)
         for instance in (self.instances[index] for index in order):
             roots = moved.get(method_key(instance), {})
-            instance.args = [roots[i] for i in instance.args]
-            instance.consts = [roots[i] for i in instance.consts]
-            instance.return_type = None if instance.return_type is None else roots[instance.return_type]
-            instance.explicit_return = None if instance.explicit_return is None else roots[instance.explicit_return]
+            move_roots(instance, roots.__getitem__)
+            if instance.refusal is not None:
+                instance.refusal[1] = [position[i] for i in instance.refusal[1]]
             instance.resolved = sorted(renamed[i] for i in instance.resolved)
             callees = {canonical([position[i], path]): [position[i], path] for i, path in instance.callees}
             instance.callees = [callees[text] for text in sorted(callees)]
@@ -166,6 +171,8 @@ class ManifestBuilder:
         callees = sorted(canonical([self.instances[callee].id, path]) for callee, path in instance.callees)
         resolved = sorted(names[number] for number in instance.resolved)
         rest = [instance.kind, instance.signature, instance.symbols, instance.extra, instance.literals, instance.globals_module]
+        if instance.refusal is not None:
+            rest += [tree(instance.refusal[0]), [self.instances[quoted].id for quoted in instance.refusal[1]]]
         return canonical([instance.id, table, [tree(index) for index in roots], callees, resolved, rest])
 
     def _reachable(self) -> set[int]:
@@ -196,9 +203,8 @@ class ManifestBuilder:
 
         for instance in (self.instances[index] for index in kept):
             method = method_key(instance)
-            for index in (*instance.args, *instance.consts, instance.return_type, instance.explicit_return):
-                if index is not None:
-                    use(method, index)
+            for index in root_indexes(instance):
+                use(method, index)
             used.setdefault(method, {}).update((canonical(tree), tree) for tree in spelled_roots(instance))
         for library in self.libraries.values():
             for _, owner, root in library.slots.values():

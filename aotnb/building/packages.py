@@ -89,7 +89,7 @@ def summaries(manifest: Manifest, frozen: dict[str, Any]) -> dict[int, dict[str,
     """Return, by number, what each entry of frozen modules depends on; entries that reach anything else are not among them."""
     found = {}
     for number, instance in enumerate(manifest.instances):
-        if instance.entry and instance.literals is None:
+        if instance.entry and instance.is_code:
             summary = _summary(manifest.instances, number, frozen)
             if summary is not None:
                 found[number] = summary

@@ -29,9 +29,10 @@ from aotnb.core.left_out import refusal
 from aotnb.core.records import Dropped, Unexplained
 from aotnb.core.text import symbol_text
 from aotnb.errors import NotRelocatable
-from aotnb.image.model import CodeInstance, Library, Manifest, library_of
+from aotnb.image.model import CodeInstance, Library, Manifest, library_of, method_key
 from aotnb.image.reader import ImageReader
 from aotnb.tracing.instance import Instance, Read
+from aotnb.tracing.outcomes import regained
 from aotnb.tracing.paths import dispatcher_path, is_unnamed, where_read
 from aotnb.tracing.recorder import Recorder
 from aotnb.tracing.walk import unexplained_names
@@ -98,6 +99,8 @@ class Planner:
         for instance in asked:
             if instance.literals is not None:
                 self._guard(instance, self._add_outcome)
+            elif instance.refused is not None:
+                self._guard(instance, self._add_refusal)
             elif instance.result is not None:
                 self._guard(instance, self._add_entry)
         for image in keep:
@@ -186,6 +189,21 @@ class Planner:
         index = self._add_instance(instance)
         record = self.builder.instances[index]
         record.entry, record.literals = True, sorted(instance.literals or ())
+
+    def _add_refusal(self, instance: Instance) -> None:
+        """Save that this signature has no typing, with the error that says so."""
+        if isinstance(instance.refused, NotRelocatable):
+            raise instance.refused
+        tree, quoted = instance.refused
+        with regained(instance):
+            if instance.dispatcher is None:
+                raise NotRelocatable("the function is gone")
+            index = self._add_instance(instance)
+            if any(id(found) not in self._instances for found in quoted):
+                raise NotRelocatable(refusal("error_text", what="a function that no name leads to"))
+            record = self.builder.instances[index]
+            root = self.builder.root(method_key(record), ["error", tree])
+            record.entry, record.refusal = True, [root, [self._instances[id(found)] for found in quoted]]
 
     def _add_instance(self, instance: Instance) -> int:
         if instance.from_image is not None:

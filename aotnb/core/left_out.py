@@ -105,6 +105,12 @@ LEFT_OUT: dict[str, LeftOut] = {
         "The passes of the pipeline run inside the compiler and may read anything.",
         "Use Numba's pipeline.",
     ),
+    "error_text": LeftOut(
+        "the error message of a call that has no typing mentions {what}",
+        "A call that Numba cannot type, where the message names something of this process or of other files",
+        "Another process could not write the same message.",
+        "Nothing need be done: the attempt is made again, and fails again.",
+    ),
     "ufunc": LeftOut(
         "the ufunc {name} is not a public ufunc of NumPy",
         "A function that calls a ufunc of another library",

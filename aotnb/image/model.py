@@ -15,7 +15,7 @@ from aotnb.core.roots import UnresolvedRoot
 
 Tree = Any
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 
 @dataclass(slots=True)
@@ -70,8 +70,14 @@ class CodeInstance:
     entry: bool
     seconds: float
     parallel: bool
-    literals: list[int] | None = None
+    literals: list[int] | None = None  # the outcome "asks for literals at these positions"
+    refusal: list[Any] | None = None  # the outcome "has no typing": root index of the error, and whose source it quotes
     extra: Tree = None
+
+    @property
+    def is_code(self) -> bool:
+        """Whether the outcome of the compilation was code."""
+        return self.literals is None and self.refusal is None
 
 
 @dataclass(slots=True)
@@ -95,6 +101,22 @@ def code_libraries(instance: CodeInstance) -> list[str]:
     """Return the libraries that hold the code of an instance: its own first, then those of its wrappers."""
     wrappers = sorted({library_of(symbol) for symbol in instance.symbols.values()} - {instance.library})
     return [name for name in (instance.library, *wrappers) if name]
+
+
+def root_indexes(instance: CodeInstance) -> list[int]:
+    """Return the indexes of the roots that an instance holds as such, slots aside."""
+    single = (instance.return_type, instance.explicit_return, None if instance.refusal is None else instance.refusal[0])
+    return [*instance.args, *instance.consts, *(index for index in single if index is not None)]
+
+
+def move_roots(instance: CodeInstance, moved: Callable[[int], int]) -> None:
+    """Give every root that an instance holds as such its new index."""
+    instance.args = [moved(index) for index in instance.args]
+    instance.consts = [moved(index) for index in instance.consts]
+    instance.return_type = None if instance.return_type is None else moved(instance.return_type)
+    instance.explicit_return = None if instance.explicit_return is None else moved(instance.explicit_return)
+    if instance.refusal is not None:
+        instance.refusal = [moved(instance.refusal[0]), instance.refusal[1]]
 
 
 def method_key(instance: CodeInstance) -> str:
@@ -164,6 +186,8 @@ def references(tree: dict[str, Any]) -> Iterator[tuple[str, int]]:
     """Yield (role, index) of every root that a stored instance refers to, slots aside."""
     for index in tree["args"]:
         yield "argument", index
+    if tree["refusal"] is not None:
+        yield "error", tree["refusal"][0]
     for role, name in (("return type", "return_type"), ("return type", "explicit_return")):
         if tree[name] is not None:
             yield role, tree[name]

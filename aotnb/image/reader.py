@@ -161,7 +161,7 @@ def _entry(reader: ImageReader, number: int) -> dict[str, Any]:
         "kind": instance.kind,
         "method_digest": instance.method,
         "id": instance.id,
-        "outcome": "asks for literals" if instance.literals is not None else "code",
+        "outcome": "code" if instance.is_code else "has no typing" if instance.literals is None else "asks for literals",
         "parallel": instance.parallel,
         "roots": len(roots),
         "edges": edges,

@@ -16,7 +16,9 @@ from aotnb.bridge.environment import host_cpu, process_tree, switches_digest
 from aotnb.bridge.irtext import name_in_place
 from aotnb.bridge.methods import method_tree
 from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
+from aotnb.bridge.typing_errors import decode_error
 from aotnb.core.digest import canonical, digest
+from aotnb.core.left_out import refusal
 from aotnb.core.records import LoadReport, Miss, Served
 from aotnb.core.roots import RootsRegistry
 from aotnb.core.targets import Match, match_target
@@ -129,6 +131,8 @@ class Resolver:
         self._note_served(disp, args, image.reader.image_id, seconds * 1000, image.jit_seconds(*_asked(disp, args)))
         if isinstance(found, frozenset):
             raise numba_facts.force_literal(found, disp)
+        if isinstance(found, Exception):
+            raise found
         return found
 
     def peek(self, kind: str, disp: Any, args: tuple[Any, ...]) -> tuple[LoadedImage | None, Any, tuple[str, ...]]:
@@ -263,6 +267,10 @@ class Resolver:
         instance = image.reader.instance(number)
         if instance.literals is not None:
             return frozenset(instance.literals)
+        if instance.refusal is not None:
+            if self.is_nested():
+                raise NotRelocatable(f"what a caller of {instance.qualname} makes of its error is known to the compiler only")
+            return self._refusal(image, instance, verdict)
         scope = verdict.scope() | {canonical(encode_type(arg)): arg for arg in numba_facts.nested_types(args)}
         if instance.kind == "function":
             verdict.flags = numba_facts.resolved_flags(disp)
@@ -287,6 +295,16 @@ class Resolver:
         if instance.kind == "function":
             install.add_to_dispatcher(disp, cres, symbols)
         return cres
+
+    @staticmethod
+    def _refusal(image: LoadedImage, instance: CodeInstance, verdict: Verdict) -> Exception:
+        """Return the error by which Numba refused to type this call."""
+        assert instance.refusal is not None
+        root, quoted = instance.refusal
+        functions = [verdict.functions(number) for number in quoted]
+        if any(len(found) > 1 or found[0] is None for found in functions):
+            raise NotRelocatable(refusal("error_text", what="one of several functions of equal content"))
+        return decode_error(image.reader.root(instance, root)[1], [found[0] for found in functions])
 
     def answer_wrapper(self, kind: str, cres: Any, extra: Any) -> Any:
         """Return the loop around a served kernel, if the image has it for the same signature."""

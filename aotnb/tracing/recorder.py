@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from aotnb.bridge import extensions, overload_sets
+from aotnb.bridge import extensions, overload_sets, typing_errors
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.dispatchers import is_frozen
 from aotnb.bridge.environment import switches_digest
@@ -25,6 +25,7 @@ from aotnb.core.digest import digest
 from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
 from aotnb.tracing.instance import ABSENT, Callee, Instance, Read
+from aotnb.tracing.outcomes import named_instances, tried_in_vain
 from aotnb.tracing.paths import is_unnamed
 
 
@@ -43,19 +44,10 @@ class _Request:
         Not *wholly* where the compiler goes on: a name leads to the dispatcher, and the code that is made depends on it.
         """
         if self.instance is not None and wholly:
-            _let_go(self.instance, set())
+            for instance in tried_in_vain(self.instance):
+                instance.let_go_of_dispatchers()
         elif self.instance is not None and is_unnamed(self.instance):
             self.instance.dispatcher, self.instance.passed = None, []
-
-
-def _let_go(instance: Instance, seen: set[int]) -> None:
-    """Let go of the dispatchers of an instance, and of what was tried in vain for it."""
-    seen.add(id(instance))
-    instance.dispatcher, instance.passed = None, []
-    for callee in instance.callees:
-        if callee.instance.result is None and id(callee.instance) not in seen:
-            callee.dispatcher = None
-            _let_go(callee.instance, seen)
 
 
 class Recorder:
@@ -241,8 +233,8 @@ class Recorder:
             else:
                 request.gave_up(wholly=not self._frames)
             raise
-        except Exception:
-            self._note_refusal(request)
+        except Exception as error:
+            self._note_refusal(request, error)
             raise
         finally:
             self._requests.pop()
@@ -252,16 +244,30 @@ class Recorder:
                 self.after_compile(request.instance)
         return result
 
-    def _note_refusal(self, request: _Request) -> None:
+    def _note_refusal(self, request: _Request, error: Exception) -> None:
         """Remember what was refused; where Numba only repeats an error, the code being made depends on the first attempt."""
         known = self.failed.setdefault(request.dispatcher, {})
         if request.instance is not None:
             known[request.args] = request.instance
+            if not self._frames and request.kind == "function" and typing_errors.is_typing_error(error):
+                self._keep_outcome(request.instance, error)
             request.gave_up(wholly=not self._frames)
         elif self._frames and (first := known.get(request.args)) is not None:
             if request.kind != "overload":
                 first.dispatcher = request.dispatcher  # it was let go where the first attempt led to nothing
             self._depend(first, first.dispatcher)
+
+    def _keep_outcome(self, instance: Instance, error: Exception) -> None:
+        """Note that this call has no typing: an image can say so without an attempt."""
+        named = named_instances(instance)
+        try:
+            tree, used = typing_errors.encode_error(error, [found.func for found in named])
+            instance.refused = tree, [named[number] for number in used]
+        except NotRelocatable as problem:
+            instance.refused = problem
+        instance.python_called = True
+        if self.after_compile is not None:
+            self.after_compile(instance)
 
     def _reused(self, disp: Any, args: tuple[Any, ...], existing: Any) -> None:
         instance = self._by_library.get(id(existing.library))
@@ -398,6 +404,7 @@ class Recorder:
                 frame.resolved.add(_hashable(read.value))  # a function that nobody overloads has no type
         frame.unanswered |= frame.resolved
         self._note_overload_sets(frame)
+        self._check_coherence(frame)
         self._depend(frame, None if is_unnamed(frame) else frame.dispatcher)
 
     def pass_timed(self, state: Any, name: str, seconds: float) -> None:

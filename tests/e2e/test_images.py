@@ -1022,3 +1022,55 @@ except aotnb.errors.VerifyMismatch as error:
 """
     assert run(stale) == {"answer": 7}  # wrong, as it must be without the edge
     assert "an edge is missing" in run(stale, AOTNB_VERIFY="1")["difference"]
+
+
+UNTYPED = """
+import numba
+from numba import errors, njit
+
+@njit
+def inner(x):
+    return x.nothing  # quoted by the message
+
+@njit
+def f(x):
+    return inner(x) * 2
+
+def told(call):
+    try:
+        return call()
+    except errors.TypingError as error:
+        return str(error)
+"""
+ASK_UNTYPED = """
+import untyped
+told = untyped.told(lambda: untyped.f(1)).replace(hex(id(untyped.inner.py_func)), "0x")
+report(told=told, compiled=compiled(), served=served())
+"""
+
+
+def test_a_call_without_a_typing_is_an_outcome_with_its_message(run: Run, tmp_path: Path) -> None:
+    source = tmp_path / "untyped.py"
+    source.write_text(UNTYPED)
+    recorded = run(f"aotnb.activate()\n{ASK_UNTYPED}\naotnb.save(IMAGE)")
+    assert "Unknown attribute 'nothing' of type int64" in recorded["told"]
+    again = run(f"aotnb.load(IMAGE)\n{ASK_UNTYPED}")
+    assert again == {"told": recorded["told"], "compiled": [], "served": ["f"]}
+    source.write_text("# what is above moves the lines\n\n" + UNTYPED)
+    plain = run(f"aotnb.activate()\n{ASK_UNTYPED}")
+    moved = run(f"aotnb.load(IMAGE)\n{ASK_UNTYPED}")
+    assert moved == {"told": plain["told"], "compiled": [], "served": ["f"]}
+    assert moved["told"] != recorded["told"]
+
+
+def test_a_message_that_quotes_other_source_is_not_repeated(run: Run, tmp_path: Path) -> None:
+    source = tmp_path / "untyped.py"
+    source.write_text(UNTYPED)
+    run(f"aotnb.activate()\n{ASK_UNTYPED}\naotnb.save(IMAGE)")
+    source.write_text(UNTYPED.replace("quoted by", "that stands in"))
+    again = run(f"aotnb.load(IMAGE)\n{ASK_UNTYPED}")
+    assert "that stands in the message" in again["told"]
+    assert again["served"] == []
+    source.write_text(UNTYPED.replace("x.nothing", "x.real"))
+    mended = run("aotnb.load(IMAGE)\nimport untyped\nreport(answer=untyped.told(lambda: untyped.f(1)), served=served())")
+    assert mended == {"answer": 2, "served": []}

@@ -1,0 +1,158 @@
+"""Errors by which Numba refuses to type a call, as outcomes that an image can hold: class, message, and the places it names.
+
+A message quotes files, lines and source. Places are stored relative to the function they lie in, and the source has to be
+the same when the error is raised again; what else depends on the process is not stored.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from types import CodeType
+from typing import Any
+
+import numba
+from numba.core import config, errors
+from numba.core.ir import Loc
+
+from aotnb.core.digest import digest
+from aotnb.core.left_out import refusal
+from aotnb.errors import NotRelocatable
+
+Tree = Any
+
+# places in files, in the two forms in which Numba writes them, and an address in the name of a function or of a class
+_NO_TEXT = re.compile(
+    r'(?<=File ")(?P<file>[^"\n]+)", line (?P<line>\d+)|(?<= at )(?P<path>[^\n]+) \((?P<row>\d+)\)$'
+    r"|(?P<address>0x[0-9a-f]{6,})|#[0-9a-f]{6,}",
+    re.MULTILINE,
+)
+_ROOT = os.path.dirname(numba.__file__)
+
+
+def is_typing_error(error: BaseException) -> bool:
+    """Return whether Numba remembers this error for a signature: one of its own classes, raised by typing."""
+    return isinstance(error, errors.TypingError) and type(error).__module__ == errors.__name__
+
+
+def encode_error(error: Any, functions: Sequence[Any]) -> tuple[Tree, list[int]]:
+    """Encode an error about code of *functions*; return the tree, and the positions of the functions that it needs.
+
+    Raises
+    ------
+    NotRelocatable
+        If a part of the message belongs to this process alone.
+    """
+    if error.__cause__ is not None:
+        raise NotRelocatable(refusal("error_text", what="the error that it came from"))
+    texts = [str(error), str(error.msg), *map(str, error.contexts)]
+    used: list[int] = []
+
+    def use(number: int) -> int:
+        if number not in used:
+            used.append(number)
+        return used.index(number)
+
+    def place(file: str, line: int) -> Tree:
+        path = os.path.abspath(file)
+        if path.startswith(_ROOT):
+            return ["numba", os.path.relpath(path, _ROOT), line]
+        if line <= 0 and not os.path.exists(path):
+            return ["unknown", file, line]
+        for number, func in enumerate(functions):
+            code = func.__code__
+            if os.path.abspath(code.co_filename) == path and code.co_firstlineno <= line <= last_line(code):
+                return ["own", use(number), line - code.co_firstlineno]
+        raise NotRelocatable(refusal("error_text", what=f"line {line} of {file}"))
+
+    def part(match: re.Match[str]) -> Tree:
+        if match["file"]:
+            return place(match["file"], int(match["line"]))
+        if match["path"]:
+            return ["at", place(match["path"], int(match["row"]))]
+        for number, func in enumerate(functions):
+            if match["address"] == hex(id(func)):
+                return ["address", use(number)]
+        raise NotRelocatable(refusal("error_text", what=match[0]))
+
+    parts = [list(_parts(text, part)) for text in texts]
+    files = {os.path.basename(func.__code__.co_filename) for func in functions}
+    for piece in (piece for pieces in parts for piece in pieces if isinstance(piece, str)):
+        if named := [file for file in files if file in piece]:
+            raise NotRelocatable(refusal("error_text", what=f"{named[0]} in another form than usual"))
+    loc = None if error.loc is None else [place(error.loc.filename, error.loc.line), error.loc.col]
+    sources = [source_digest(functions[number].__code__) for number in used]
+    return [type(error).__name__, parts, loc, sources, _style()], used
+
+
+def _parts(text: str, part: Callable[[re.Match[str]], Tree]) -> Iterator[Tree]:
+    """Yield the pieces of a message: texts, and *part* of what is no mere text."""
+    end = 0
+    for match in _NO_TEXT.finditer(text):
+        yield text[end : match.start()]
+        yield part(match)
+        end = match.end()
+    yield text[end:]
+
+
+def decode_error(tree: Tree, functions: Sequence[Any]) -> Exception:
+    """Return the error again, about the live *functions* that it needs.
+
+    Raises
+    ------
+    NotRelocatable
+        If the message would read otherwise now: its source has changed, or messages are coloured.
+    """
+    name, parts, loc, sources, style = tree
+    if style != _style():
+        raise NotRelocatable("messages of errors are written in another style")
+    for func, content in zip(functions, sources, strict=True):
+        if source_digest(func.__code__) != content:
+            raise NotRelocatable(f"the source of {func.__qualname__}, which the error quotes, has changed")
+
+    def position(place: Tree) -> tuple[str, int]:
+        kind, where, line = place
+        if kind == "numba":
+            return os.path.join(_ROOT, where), line
+        if kind == "unknown":
+            return where, line
+        code = functions[where].__code__
+        return code.co_filename, code.co_firstlineno + line
+
+    def spelled(piece: Tree) -> str:
+        if isinstance(piece, str):
+            return piece
+        if piece[0] == "address":
+            return hex(id(functions[piece[1]]))
+        if piece[0] == "at":
+            return "{} ({})".format(*position(piece[1]))
+        file, line = position(piece)
+        return f'{os.path.relpath(file)}", line {line}'
+
+    def text(pieces: list[Tree]) -> str:
+        return "".join(map(spelled, pieces))
+
+    message, short, *contexts = map(text, parts)
+    error = getattr(errors, name).__new__(getattr(errors, name))
+    error.args, error.msg, error._contexts = (message,), short, contexts
+    error.loc = None if loc is None else Loc(*position(loc[0]), loc[1])
+    return error  # type: ignore[no-any-return]
+
+
+def source_digest(code: CodeType) -> str:
+    """Return the digest of the source lines of a function, with the line above, which messages quote as well."""
+    lines = linecache.getlines(code.co_filename)
+    return digest(lines[max(0, code.co_firstlineno - 2) : last_line(code)])
+
+
+def last_line(code: CodeType) -> int:
+    """Return the last line of a function, of those defined in it as well."""
+    own = [line for _, _, line in code.co_lines() if line is not None]
+    inner = [last_line(const) for const in code.co_consts if isinstance(const, CodeType)]
+    return max((code.co_firstlineno, *own, *inner))
+
+
+def _style() -> list[str]:
+    return [type(errors.termcolor()).__name__, str(config.COLOR_SCHEME), str(config.DEVELOPER_MODE)]
