@@ -336,7 +336,9 @@ def named_image(path: str | Path | None) -> Path:
     """Return the image that is meant."""
     named = path or settings.get("image")
     if not named:
-        raise AotError("no image is named; give a file, or set image in %config AotMagics or in [tool.aotnb] of pyproject.toml")
+        raise AotError(
+            "no image is named; give a file such as nb.aot, or set image in %config AotMagics or in [tool.aotnb] of pyproject.toml"
+        )
     return Path(named)
 
 

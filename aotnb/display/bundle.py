@@ -183,7 +183,7 @@ def _select(table: Table, wanted: tuple[str, ...]) -> Table:
 
 def save_report(report: SaveReport) -> Report:
     """Return the report on a saved image."""
-    holds = f"{_entries(report.entries)}, {report.code_instances} code instances in {counted(report.units, 'unit')}"
+    holds = f"{_entries(report.entries)}, {counted(report.code_instances, 'code instance')} in {counted(report.units, 'unit')}"
     made = f"{report.size / 1024:.0f} KB for {report.target}, linked by {report.linker}, {report.seconds:.2f} s"
     lines = [f"saved {_nice(report.path)}: {holds}, {made}"]
     if report.dropped:

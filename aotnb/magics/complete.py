@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
 from aotnb import session
 from aotnb.bridge import inspect as numba_facts
@@ -16,8 +19,8 @@ from aotnb.magics.magics import AotMagics
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-_HOOK = "complete_command"
 _FILE, _TRACE, _FUNCTION, _SIDE, _NAME = "file", "trace", "function", "side", "name"
+_MAGIC = re.compile(r"(?:\s*[\w, ]+=)?\s*%{0,2}(?P<name>" + "|".join(AotMagics.magics["line"]) + r")\s")
 _TAKES = {
     "aot_save": _FILE,
     "aot_load": _FILE,
@@ -30,31 +33,28 @@ _TAKES = {
 
 
 class Completer:
-    """Puts one completer for each magic into the shell's command dispatcher, and takes them out again."""
+    """Puts a matcher into the shell's completer, and takes it out again.
+
+    A matcher, and no hook ``complete_command``: beside what a hook gives, IPython shows every Python name.
+    """
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
-        self._keys: list[str] = []
 
     def install(self) -> None:
-        """Register under ``%name`` and, for cell magics, ``%%name``."""
-        for kind, names in AotMagics.magics.items():
-            for name in names:
-                self._add(("%" if kind == "line" else "%%") + name, name)
-
-    def _add(self, key: str, name: str) -> None:
-        def complete(shell: InteractiveShell, event: Any) -> list[str]:
-            return candidates(name, event.line, event.symbol)
-
-        self.shell.set_hook(_HOOK, complete, str_key=key)
-        self._keys.append(key)
+        """Register the matcher."""
+        self.shell.Completer.custom_matchers.append(self._match)
 
     def uninstall(self) -> None:
-        """Take the completers out."""
-        strings = self.shell.strdispatchers[_HOOK].strs
-        for key in self._keys:
-            strings.pop(key, None)
-        self._keys.clear()
+        """Take the matcher out."""
+        self.shell.Completer.custom_matchers.remove(self._match)
+
+    @context_matcher()
+    def _match(self, context: CompletionContext) -> SimpleMatcherResult:
+        line = context.text_until_cursor
+        found = _MAGIC.match(line)
+        names = candidates(found["name"], line[found.start("name") :], context.token) if found else []
+        return {"completions": [SimpleCompletion(name) for name in names], "suppress": bool(names), "ordered": True}
 
 
 def candidates(magic: str, line: str, symbol: str) -> list[str]:
@@ -65,12 +65,11 @@ def candidates(magic: str, line: str, symbol: str) -> list[str]:
     magic : str
         Name of the magic, without the percent signs.
     line : str
-        The whole line, which begins with the magic.
+        The line up to the cursor, from the name of the magic on.
     symbol : str
         The beginning of the word at the cursor.
     """
-    words = line[: line.rfind(symbol)].split() if symbol else line.split()
-    before = words[-1] if words else ""
+    before = line.removesuffix(symbol).split()[-1]
     source = _AFTER_OPTION.get(before)
     if source is None and symbol.startswith("-"):
         source = lambda _: options(magic)  # noqa: E731

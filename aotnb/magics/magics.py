@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import functools
 import os
 import sys
@@ -313,10 +314,20 @@ def _quiet(args: Namespace) -> bool:
 def _parse(magic: Any, line: str) -> Namespace:
     """Parse the arguments; an open quote is a mistake like any other."""
     __tracebackhide__ = True
+    name = magic.__name__
     try:
         return parse_argstring(magic, line)
     except ValueError as error:
         raise UsageError(f"{error} in: {line}") from None
+    except UsageError as error:
+        raise UsageError(f"{error}{_meant(magic, str(error))}; %{name}? shows what %{name} takes") from None
+
+
+def _meant(magic: Any, error: str) -> str:
+    """Return a question for the option that a mistyped one is near to."""
+    known = [name for action in magic.parser._actions for name in action.option_strings]
+    near = [match for word in error.split() if word.startswith("-") for match in difflib.get_close_matches(word, known, 1)]
+    return f"; did you mean {near[0]}?" if near and near[0] not in error.split() else ""
 
 
 def _call(line: str, names: dict[str, Any]) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
@@ -328,12 +339,13 @@ def _call(line: str, names: dict[str, Any]) -> tuple[Any, tuple[Any, ...], dict[
         call = None
     if not isinstance(call, ast.Call):
         raise UsageError("%aot_explain takes a call of a jitted function, such as: %aot_explain f(x, 2)")
-    func = eval(compile(ast.Expression(call.func), "<aot_explain>", "eval"), names)
-    call.func = ast.copy_location(ast.Name("__aotnb_collect__", ast.Load()), call.func)
-    args, kwargs = eval(
-        compile(ast.Expression(call), "<aot_explain>", "eval"),
-        {**names, "__aotnb_collect__": lambda *args, **kwargs: (args, kwargs)},
-    )
+    names = {**names, "__aotnb_collect__": lambda *args, **kwargs: (args, kwargs)}
+    try:
+        func = eval(compile(ast.Expression(call.func), "<aot_explain>", "eval"), names)
+        call.func = ast.copy_location(ast.Name("__aotnb_collect__", ast.Load()), call.func)
+        args, kwargs = eval(compile(ast.Expression(call), "<aot_explain>", "eval"), names)
+    except NameError as error:
+        raise UsageError(f"{error}; run the cell that defines it first") from None
     return func, args, kwargs
 
 

@@ -118,6 +118,10 @@ def _is_timed() -> bool:
     return False
 
 
+def _nothing(*_: str) -> None:
+    """Stand in for the checks in what is left of a cell that has unloaded the extension."""
+
+
 class Watcher:
     """Puts the checks into the cells of a shell, and takes them out again."""
 
@@ -147,8 +151,15 @@ class Watcher:
         self.shell.ast_transformers.remove(self.checks)
         self.shell.events.unregister("pre_run_cell", self._before)
         self.shell.events.unregister("post_run_cell", self._after)
-        delattr(builtins, CHECK)
-        delattr(builtins, BOUND)
+        for name in (CHECK, BOUND):  # the statements behind %unload_ext, in its cell, have the calls already
+            setattr(builtins, name, _nothing)
+        self.shell.events.register("post_run_cell", self._leave)
+
+    def _leave(self, _result: Any) -> None:
+        self.shell.events.unregister("post_run_cell", self._leave)
+        for name in (CHECK, BOUND):
+            if getattr(builtins, name, None) is _nothing:  # and not installed again in the same cell
+                delattr(builtins, name)
 
     def _before(self, _info: Any) -> None:
         session.begin_cell()

@@ -31,7 +31,7 @@ def live_roots(func: str | None = None) -> list[Root]:
         uses.setdefault(place, []).extend(found)
     methods = [method for method in own.registry.methods() if func is None or _is_named(method, func)]
     if func is not None and not methods:
-        raise AotError(f"no compiled function of this process is named {func!r}")
+        raise AotError(f"no compiled function of this process is named {func!r}; without a name you get the roots of all")
     return [row for method in methods for row in _rows(method, own.registry.table(method), uses, owners)]
 
 
