@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aotnb import log, settings, workload
 from aotnb.bridge import compat, hooks
+from aotnb.bridge import inspect as numba_facts
 from aotnb.core.digest import digest
 from aotnb.core.faces import Faces
 from aotnb.core.records import Compilation, Dropped, Invalidation, LoadReport, Miss, Served, Specialization, Status
@@ -36,6 +37,7 @@ class Session:
     """The recorder and the resolver of this process, from :func:`activate` on."""
 
     def __init__(self) -> None:
+        self.early = numba_facts.compilations_begun()  # before anybody watched
         self.roots = RootsRegistry()
         self.recorder = Recorder()
         self.resolver = Resolver(self.roots)
@@ -181,6 +183,11 @@ def set_up_log() -> None:
 def is_active() -> bool:
     """Return whether the hooks are installed."""
     return hooks.installed()
+
+
+def has_been_active() -> bool:
+    """Return whether the hooks have ever been installed in this process."""
+    return _session is not None
 
 
 def active() -> Session:
@@ -337,7 +344,8 @@ def named_image(path: str | Path | None) -> Path:
     named = path or settings.get("image")
     if not named:
         raise AotError(
-            "no image is named; give a file such as nb.aot, or set image in %config AotMagics or in [tool.aotnb] of pyproject.toml"
+            "no image is named; give a file such as nb.aot, "
+            "or set image in %config AotMagics or in [tool.aotnb] of pyproject.toml"
         )
     return Path(named)
 
@@ -402,6 +410,11 @@ def write_statements(compiled: str | None, dispatched: str | None, *, fresh: boo
         if path is not None and all(file.path != path for file in files):
             files.append(TraceFile(path, fresh=fresh))
     session.recorder.after_question = session.statements.asked
+
+
+def compiled_early() -> int:
+    """Return how many compilations came before the first :func:`activate`; what they made cannot be saved."""
+    return 0 if _session is None else _session.early
 
 
 def recorded() -> list[Instance]:

@@ -28,6 +28,7 @@ class FakeTrace:
     compilations: tuple[Compilation, ...] = ()
     growth: tuple[tuple[int, str, int, int, int], ...] = ()
     seconds: float = 2.0
+    served: tuple[Served, ...] = ()
 
     def roots_growth(self) -> list[tuple[int, str, int, int, int]]:
         return list(self.growth)

@@ -40,6 +40,7 @@ def missing_parts() -> list[str]:
     wanted: list[tuple[object, str]] = [(owner, name) for owner, name, _ in hooks.PATCHES]
     from numba import _dynfunc, _helperlib
     from numba.core import (
+        bytecode,
         caching,
         codegen,
         datamodel,
@@ -64,6 +65,7 @@ def missing_parts() -> list[str]:
         (codegen.AOTCPUCodegen, "_customize_tm_features"),
         (environment.Environment, "from_fndesc"),
         (serialize, "_unpickled_memo"),
+        (bytecode.FunctionIdentity, "_unique_ids"),
         (targetconfig, "ConfigStack"),
         (caching.Cache, "load_overload"),
         (templates, "builtin_registry"),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
-from numba.core import compiler, errors, ir, sigutils, targetconfig, types
+from numba.core import bytecode, compiler, errors, ir, sigutils, targetconfig, types
 from numba.core.dispatcher import Dispatcher, LiftedLoop, ObjModeLiftedWith
 from numba.core.extending import _Intrinsic
 from numba.np.ufunc.dufunc import DUFunc
@@ -327,6 +327,11 @@ def literal(value: Any, typ: Any) -> Any:
         return types.literal(value)
     except errors.LiteralTypingError:
         return typ
+
+
+def compilations_begun() -> int:
+    """Return how many compilations this process has begun so far, watched or not: the number that Numba gives to each."""
+    return int(re.sub(r"\D", "", repr(bytecode.FunctionIdentity._unique_ids))) - 1
 
 
 def may_compile(disp: Any) -> bool:

@@ -43,6 +43,7 @@ from aotnb.core.digest import digest
 from aotnb.core.elf import open_names
 from aotnb.core.records import SaveReport
 from aotnb.core.targets import Target, parse_targets
+from aotnb.core.words import counted
 from aotnb.errors import BuildError
 from aotnb.image.format import dump_json, publish, sealed
 from aotnb.image.journal import append, journal_of, locked
@@ -223,10 +224,13 @@ def _in_stock(job: Job, keys: list[str]) -> dict[int, UnitObject]:
 
 def _why_empty(plan: Plan) -> str:
     if not plan.dropped:
-        return "no compilation was recorded; run the code that compiles inside %%aot_trace, after %load_ext aotnb"
+        return (
+            "no compilation was recorded; in a new kernel, begin with %load_ext aotnb and run what you usually wait for in a "
+            "cell with %%aot_trace (what was compiled before cannot be saved)"
+        )
     first = plan.dropped[0]
     why = f"{first.function} ({first.reason}: {first.detail})"
-    return f"all {len(plan.dropped)} recorded functions were left out, the first being {why}"
+    return f"{counted(len(plan.dropped), 'recorded function')} left out, beginning with {why}"
 
 
 def _table(job: Job, units: list[UnitJob], objects: list[UnitObject]) -> tuple[bytes, list[str]]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from aotnb.display.explorer import Rows
 
 
+_NOTHING_NEW = "whatever jitted functions it called were compiled before, or there are none"
 _MAY_BE_MISSING = ("seconds", "seconds_a", "seconds_b", "jit_seconds")
 
 
@@ -153,7 +154,8 @@ def trace_report(trace: TraceLike) -> Report:
     saved = sum(item.saveable for item in compilations)
     count = counted(len(compilations), "compilation")
     if not compilations:
-        line = f"trace {trace.name!r}: nothing was compiled in {trace.seconds:.2f} s"
+        served = counted(len(trace.served), "first call") + " served from images" if trace.served else _NOTHING_NEW
+        line = f"trace {trace.name!r}: nothing was compiled in {trace.seconds:.2f} s; {served}"
     else:
         spent = sum(item.seconds for item in top)
         times = f"{spent:.2f} s of {trace.seconds:.2f} s"
@@ -355,8 +357,9 @@ def stragglers_report(rows: list[Straggler]) -> Report:
     """Return what was compiled although an image was loaded, and what no save can take."""
     compiled = [row for row in rows if row.what == "compiled"]
     spent = sum(row.seconds or 0.0 for row in compiled)
-    found = f"{counted(len(compiled), 'straggler')} compiled in {spent:.2f} s, {len(rows) - len(compiled)} cannot be saved"
-    lines = [found if rows else "no stragglers: what was called came from a loaded image, or can be saved into one"]
+    found = [f"{counted(len(compiled), 'straggler')} compiled in {spent:.2f} s"] if compiled else []
+    found += [f"{unsaved} cannot be saved"] if (unsaved := len(rows) - len(compiled)) else []
+    lines = [", ".join(found) if rows else "no stragglers: what was called came from a loaded image, or can be saved into one"]
     lines += _reason_lines(Counter(row.reason for row in rows))
     wanted = ("what", "function", "module", "signature", "reason", "difference", "seconds")
     return Report(

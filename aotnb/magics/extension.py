@@ -6,11 +6,13 @@ All state hangs on the shell's own registry, so ``%reload_ext`` (unload, reload 
 from __future__ import annotations
 
 import copy
+import os
 from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 
 from aotnb import session, settings
+from aotnb.core.words import counted
 from aotnb.errors import AotError
 from aotnb.magics.cells import TracedCells
 from aotnb.magics.complete import Completer
@@ -27,6 +29,7 @@ def load(shell: InteractiveShell) -> None:
     """Install the hooks into Numba and the magics into the shell; does nothing the second time."""
     if _NAME in shell.magics_manager.registry:
         return
+    first = not session.has_been_active()
     was_active = session.is_active()  # by AOTNB_IMAGE, say: then unloading the magics must not end it
     try:
         session.activate()
@@ -42,6 +45,18 @@ def load(shell: InteractiveShell) -> None:
     cells.install()
     completer.install()
     watcher.install()
+    if first:
+        _greet()
+
+
+def _greet() -> None:
+    """Say what somebody who loads the extension had better know; nothing, in most kernels."""
+    if early := session.compiled_early():
+        came = counted(early, "compilation")
+        print(f"aotnb: {came} came before %load_ext aotnb and cannot be saved; restart the kernel and put it first")
+    image = settings.get("image")
+    if image and os.path.exists(image):
+        print(f"aotnb: the image {image} is there; %aot_load loads it")
 
 
 def unload(shell: InteractiveShell) -> None:

@@ -62,6 +62,22 @@ def one_sentence(magic: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
+def builds(magic: F) -> F:
+    """Let an interrupt of a build show one sentence in place of the builder's frames."""
+
+    @functools.wraps(magic)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        try:
+            return magic(*args, **kwargs)
+        except KeyboardInterrupt as error:
+            line = f"KeyboardInterrupt: %{magic.__name__} was interrupted; no file is left half-written"
+            error._render_traceback_ = lambda: [line]  # type: ignore[attr-defined]
+            raise
+
+    return wrapper  # type: ignore[return-value]
+
+
 _QUIET = argument("-q", "--quiet", action="store_true", help="Show nothing on success.")
 
 
@@ -169,6 +185,7 @@ class AotMagics(Magics):
     @no_var_expand
     @line_magic
     @one_sentence
+    @builds
     def aot_save(self, line: str) -> bundle.Report | BackgroundSave | None:
         """Compile what was traced into one native image.
 
@@ -197,6 +214,7 @@ class AotMagics(Magics):
     @no_var_expand
     @line_magic
     @one_sentence
+    @builds
     def aot_compact(self, line: str) -> bundle.Report | None:
         """Fold the journal of an image, which ``%aot_save --journal`` wrote, into the image.
 

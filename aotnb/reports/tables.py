@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from aotnb.reports.explain import cure
 
 if TYPE_CHECKING:
-    from aotnb.core.records import Compilation, Miss, SaveReport, Status
+    from aotnb.core.records import Compilation, Miss, SaveReport, Served, Status
 
 
 class TraceLike(Protocol):
@@ -24,6 +24,8 @@ class TraceLike(Protocol):
     def compilations(self) -> tuple[Compilation, ...]: ...
     @property
     def seconds(self) -> float: ...
+    @property
+    def served(self) -> Sequence[Served]: ...
     def roots_growth(self) -> Sequence[tuple[int, str, int, int, int]]: ...
 
 

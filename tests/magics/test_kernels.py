@@ -134,6 +134,33 @@ def test_mistakes_await_and_interrupts(new_kernel: Callable[[], Kernel]) -> None
         assert (closed.status, closed.text) == ("ok", "stopped True\n"), body
 
 
+def test_an_interrupted_save_is_one_sentence(new_kernel: Callable[[], Kernel], tmp_path: Path) -> None:
+    kernel = new_kernel()
+    kernel.run("%load_ext aotnb\nimport _thread, threading\n" + FUNCTIONS + "double(1)\n%aot_save -q whole.aot")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    stopped = kernel.run("threading.Timer(0.02, _thread.interrupt_main).start()\n%aot_save stopped.aot")
+    assert (stopped.status, stopped.shown) == ("error", [])
+    assert stopped.errors == ["KeyboardInterrupt: %aot_save was interrupted; no file is left half-written"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert kernel.run("%aot_save -q stopped.aot").status == "ok"
+
+
+def test_what_came_too_early_is_told(new_kernel: Callable[[], Kernel], tmp_path: Path) -> None:
+    kernel = new_kernel()
+    (tmp_path / "nb.aot").touch()
+    (tmp_path / "pyproject.toml").write_text("[tool.aotnb]\nimage = 'nb.aot'\n")
+    kernel.run(FUNCTIONS + "double(1)")
+    loaded = kernel.run("%load_ext aotnb")
+    assert loaded.text == (
+        "aotnb: 2 compilations came before %load_ext aotnb and cannot be saved; restart the kernel and put it first\n"
+        f"aotnb: the image {tmp_path / 'nb.aot'} is there; %aot_load loads it\n"
+    )
+    traced = kernel.run("%%aot_trace\ndouble(1)")
+    assert "nothing was compiled" in traced.shown[-1] and "compiled before" in traced.shown[-1]
+    assert "begin with %load_ext aotnb" in kernel.run("%aot_save early.aot").errors[0]
+    assert kernel.run("%reload_ext aotnb").text == ""  # once in a process
+
+
 def test_progress_is_shown_to_somebody_and_wiped_off(new_kernel: Callable[[], Kernel]) -> None:
     kernel = new_kernel()
     kernel.run("%load_ext aotnb\nimport aotnb.display.progress as progress\nprogress.DELAY = 0.0\n" + FUNCTIONS)
