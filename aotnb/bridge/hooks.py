@@ -53,6 +53,7 @@ class Observer(Protocol):
     def compile_started(self, state: Any) -> Any: ...
     def compile_finished(self, frame: Any, result: Any, error: BaseException | None) -> None: ...
     def pass_timed(self, state: Any, name: str, seconds: float) -> None: ...
+    def function_made(self, func: Any) -> None: ...
     def interpreted(self, func: Any, reads: list[tuple[str, str, Any]]) -> None: ...
     def pruned(self, func: Any, names: set[tuple[str, str]]) -> None: ...
     def lifted(self, func: Any, names: set[tuple[str, str]]) -> None: ...
@@ -249,6 +250,16 @@ def _interpret(original: Any) -> Any:
         return func_ir
 
     return interpret
+
+
+def _made_function(original: Any) -> Any:
+    def convert_code_obj_to_function(code_obj: Any, caller_ir: Any) -> Any:
+        func = original(code_obj, caller_ir)
+        if _observer is not None:
+            _observer.function_made(func)
+        return func
+
+    return convert_code_obj_to_function
 
 
 def _prune(original: Any) -> Any:
@@ -454,6 +465,7 @@ PATCHES: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (ufuncbuilder, "build_gufunc_wrapper", _gufunc_wrapper),
     (compiler.CompilerBase, "_compile_core", _compile_core),
     (interpreter.Interpreter, "interpret", _interpret),
+    (untyped_passes, "convert_code_obj_to_function", _made_function),
     (untyped_passes.DeadBranchPrune, "run_pass", _prune),
     (withcontexts._ObjModeContextType, "mutate_with_body", _mutate_with_body),
     (dispatcher.ObjModeLiftedWith, "compile", _lifted_compile),

@@ -113,7 +113,7 @@ def _location(location: Any, owners: list[Any]) -> tuple[Any, Tree]:
     if location is None:
         return owners[0], None
     name, filename, line = location
-    for owner in owners:
+    for owner in map(_outermost, owners):
         code = getattr(owner.func, "__code__", None)
         if code is not None and code.co_filename == filename and owner.kind != "overload" and owner.dispatcher is not None:
             return owner, ["own", name, line_index(code, line)]
@@ -124,6 +124,13 @@ def _location(location: Any, owners: list[Any]) -> tuple[Any, Tree]:
     if getattr(sys.modules.get(module), "__file__", None) == filename and not is_fixed_module(module):
         return owners[0], ["module", name, module, line]
     return owners[0], ["file", name, os.path.basename(filename), line]
+
+
+def _outermost(owner: Any) -> Any:
+    """Return the function that inner ones lie in: its code has all of their lines."""
+    while owner.maker is not None:
+        owner = owner.maker
+    return owner
 
 
 def bind_object(tree: Tree, func: Any, scope: Callable[[], Mapping[str, Any]]) -> tuple[Any, bytes]:

@@ -13,6 +13,7 @@ from aotnb.bridge.boxes import box_type
 from aotnb.bridge.codegen import runtime_functions
 from aotnb.bridge.environment import process_tree
 from aotnb.bridge.generators import generator_names, returns_generator
+from aotnb.bridge.inner import inner_tree
 from aotnb.bridge.irtext import CanonicalLibrary, RawLibrary, canonicalize, unordered
 from aotnb.bridge.libraries import LibraryFacts, library_facts, linked_libraries
 from aotnb.bridge.methods import method_tree
@@ -166,6 +167,8 @@ class Planner:
             stack.extend(callee.instance for callee in current.callees)
 
     def _add_entry(self, instance: Instance) -> None:
+        if instance.maker is not None or instance.is_given_inner:
+            raise NotRelocatable(refusal("no_name", object=f"the inner function of {instance.qualname}"))
         self._check_classes(instance)
         linked = self._linked(instance.result.library)
         for library, _, _ in instance.wrappers.values():
@@ -233,6 +236,7 @@ class Planner:
 
     def _describe(self, instance: Instance) -> CodeInstance:
         named = not is_unnamed(instance)
+        is_asked_for = named and not instance.is_given_inner
         method = method_tree(instance.dispatcher) if named else [instance.module, instance.qualname, ""]
         table = ":".join(method)
         args = encode_types(instance.args) if named else []
@@ -250,7 +254,7 @@ class Planner:
             qualname=method[1] if named else stable_text(method[1]),
             method=method[2],
             kind=instance.kind,
-            key=question_key(instance.kind, method, args, explicit, flags, instance.config) if named else "",
+            key=question_key(instance.kind, method, args, explicit, flags, instance.config) if is_asked_for else "",
             args=[root(tree) for tree in args],
             return_type=None if returned is None else root(returned),
             explicit_return=None if explicit is None else root(explicit),
@@ -307,8 +311,9 @@ class Planner:
                 found.append((callee, ["same"]))  # a block of the same function
             elif is_unnamed(callee):
                 found.append((callee, None))
-                if not is_unnamed(instance):
-                    found.extend((far, self._path(instance, far, via)) for far, via in self._unreached(callee, {id(callee)}))
+                if not is_unnamed(instance) and _is_part(callee, [instance]):
+                    far = self._unreached([instance, callee], {id(callee)})
+                    found.extend((callee, self._path(instance, callee, via)) for callee, via in far)
             elif (path := dispatcher_path(instance, disp)) is not None or is_fixed_module(callee.module):
                 # closures that Numba makes for itself have no function that a later process could look into
                 inner = (
@@ -332,13 +337,17 @@ class Planner:
                 stack.extend(known for known, _ in self._dependencies(current))
         return False
 
-    def _unreached(self, instance: Instance, seen: set[int]) -> Iterable[tuple[Instance, Any]]:
-        """Yield the named functions, with their dispatchers, that an unnamed instance calls without having a name for them."""
+    def _unreached(self, chain: list[Instance], seen: set[int]) -> Iterable[tuple[Instance, Any]]:
+        """Yield the named functions, with their dispatchers, that an unnamed instance calls without having a name for them.
+
+        *chain* leads from the named function that it is part of to the instance.
+        """
+        instance = chain[-1]
         for callee, disp in self._dependencies(instance):
             if is_unnamed(callee):
-                if id(callee) not in seen:
+                if id(callee) not in seen and _is_part(callee, chain):
                     seen.add(id(callee))
-                    yield from self._unreached(callee, seen)
+                    yield from self._unreached([*chain, callee], seen)
             elif dispatcher_path(instance, disp) is None and not is_fixed_module(callee.module):
                 yield callee, disp
 
@@ -554,6 +563,11 @@ def encoding_problem(instance: Instance) -> tuple[str, str] | None:
     return None
 
 
+def _is_part(callee: Instance, chain: list[Instance]) -> bool:
+    """Return whether an unnamed instance is part of those that lead to it, and not the inner function of one before them."""
+    return callee.maker is None or any(instance is callee.maker for instance in chain)
+
+
 def _lifted(instance: Instance) -> list[Instance]:
     """Return the blocks in object mode of a function."""
     return [callee.instance for callee in instance.callees if callee.instance.kind == "lifted"]
@@ -600,6 +614,8 @@ def address_root(address: int, owners: list[Instance]) -> tuple[Instance, Any]:
                 path = dispatcher_path(owner, disp)
                 if path is not None:
                     return owner, ["live", "object", path]
+                if (recipe := _inner_recipe(owner, disp)) is not None:
+                    return owner, recipe
         for read in owner.reads.values():
             if (what := _points_at(address, read)) is not None:
                 return owner, ["live", what, [read.kind, where_read(owner, read), read.name, []]]
@@ -611,6 +627,14 @@ def address_root(address: int, owners: list[Instance]) -> tuple[Instance, Any]:
         # Numba embeds functions as constants that hardly any code reads: what the optimiser leaves over tells
         return owner, ["nameless", stable_text(owner.addresses[address])]
     raise NotRelocatable("the code holds an address of unknown origin")
+
+
+def _inner_recipe(owner: Instance, disp: Any) -> Any:
+    """Return how a later process makes the inner function of *owner* behind *disp*; None if it is something else."""
+    if is_unnamed(owner) or not any(callee.dispatcher is disp and callee.instance.maker is owner for callee in owner.callees):
+        return None
+    tree = inner_tree(owner.func, disp.py_func)
+    return None if tree is None else ["inner", type(disp).__name__, tree]
 
 
 def _points_at(address: int, read: Read) -> str | None:

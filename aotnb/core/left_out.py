@@ -59,7 +59,7 @@ LEFT_OUT: dict[str, LeftOut] = {
     ),
     "nameless_callee": LeftOut(
         "no name in {caller} leads to the function {callee} that it calls",
-        "A function that hands a function that it defines itself to another one, such as the key of `sorted`",
+        "A function that calls the inner function of another one, which returns it",
         "The inner function is compiled as one of its own, and only the compiler knows it.",
         "Define the inner function with `@njit` at the top level.",
     ),

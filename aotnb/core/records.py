@@ -23,7 +23,7 @@ class Compilation:
     function: str
     module: str
     signature: str
-    kind: str  # "function", "overload", "ufunc", "gufunc", "cfunc", "parfor", "internal"
+    kind: str  # "function", "overload", "inner", "ufunc", "gufunc", "cfunc", "parfor", "internal"
     depth: int  # 0 = asked for by Python, else the nesting
     parent: int | None
     seconds: float

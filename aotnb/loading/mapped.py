@@ -12,6 +12,7 @@ from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge import install
 from aotnb.bridge.boxes import box_class
 from aotnb.bridge.codegen import BASE_SLOT, CLONE_SLOT, stub_slot
+from aotnb.bridge.inner import inner_dispatcher
 from aotnb.bridge.irtext import DATA_PREFIX, name_in_place, renamed
 from aotnb.bridge.native import NativeTable, map_objects, map_shared, write_pointer
 from aotnb.bridge.roots import bind_consts, bind_object
@@ -338,6 +339,8 @@ def _live_address(tree: Any, instance: CodeInstance, func: Any, verdict: Verdict
     """Return the address in this process of what a dynamic address of the traced process pointed at."""
     if tree[0] == "box":
         return id(box_class(TypeDecoder(verdict.scope()).decode(tree[1]), verdict.flags))
+    if tree[0] == "inner" and func is not None:
+        return id(inner_dispatcher(func, tree[2]))
     if tree[0] != "live":
         raise NotRelocatable(refusal("nameless_address", function=instance.qualname, type=tree[1]))
     _, what, path = tree

@@ -30,7 +30,7 @@ def compilations(trace: tables.TraceLike) -> pd.DataFrame:
     function, module, signature : str
         What was compiled; the signature holds argument types and return type.
     kind : str
-        "function", "overload", "ufunc", "gufunc", "cfunc", "parfor" or "internal".
+        "function", "overload", "inner", "ufunc", "gufunc", "cfunc", "parfor" or "internal".
     depth : str
         "top-level" where Python asked for it, "nested" where another compilation did.
     seconds, own_seconds : float

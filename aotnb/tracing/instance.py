@@ -43,7 +43,9 @@ class Instance:
     index: int
     func: Any
     dispatcher: Any  # None for functions that the compiler made for itself, and where it gave up
-    kind: str  # such as "function", "ufunc", or "overload": the implementation that an overload made
+    # such as "function", "ufunc", "overload": the implementation that an overload made, or "inner": a function that the
+    # compiler made of code inside another one
+    kind: str
     args: tuple[Any, ...]
     return_type: Any  # as asked for by an explicit signature, else None
     flags: Any
@@ -80,10 +82,15 @@ class Instance:
     encoding_checked: bool = False
     absorbed: bool = False  # its code belongs to the instance that it is a part of
     from_image: Any = None  # set when the code came from a loaded image
+    maker: Instance | None = None  # of an inner function: the compilation of the function around it
+    is_given_inner: bool = False  # an argument is an inner function: nobody but the function around that one can ask for this
 
     def absorb(self, inner: Instance) -> None:
         """Take over what *inner* found out: the compiler began anew with a rest of this function, and that is its code."""
         inner.absorbed = True
+        for callee in inner.callees:
+            if callee.instance.maker is inner:
+                callee.instance.maker = self
         self.callees = [c for c in (*self.callees, *inner.callees) if c.instance is not self and c.instance is not inner]
         self.reads = inner.reads | self.reads
         self.templates |= inner.templates

@@ -12,7 +12,7 @@ from aotnb.tracing.instance import Instance, Read
 
 def is_unnamed(instance: Instance) -> bool:
     """Return whether no Python name leads to this function: the compiler or an overload made it."""
-    return instance.dispatcher is None or instance.kind == "overload"
+    return instance.dispatcher is None or instance.kind in ("overload", "inner")
 
 
 def dispatcher_path(caller: Instance, dispatcher: Any) -> Any:

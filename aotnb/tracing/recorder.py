@@ -76,6 +76,7 @@ class Recorder:
         self._requests: list[_Request] = []
         self._templates: list[tuple[Any, int]] = []  # with the number of frames at entry
         self._of_overloads: weakref.WeakSet[Any] = weakref.WeakSet()  # dispatchers of implementations that overloads made
+        self._makers: weakref.WeakKeyDictionary[Any, Instance] = weakref.WeakKeyDictionary()  # of inner functions
         self._by_library: dict[int, Instance] = {}
         self._pending: dict[tuple[int, tuple[Any, ...]], Callable[[], None]] = {}
         self._pending_of: dict[int, list[tuple[int, tuple[Any, ...]]]] = {}
@@ -121,18 +122,20 @@ class Recorder:
 
     def _answer(self, disp: Any, args: tuple[Any, ...], return_type: Any, compile_: Callable[[], Any]) -> Any:
         """Find code that is not in the dispatcher: compiled before, in an image, or by the compiler now."""
-        of_overload = self._is_of_overload(disp)
-        if self.find_again is not None and not of_overload:
+        kind = "inner" if self._is_inner(disp) else "overload" if self._is_of_overload(disp) else "function"
+        if kind != "function":
+            return self._compile(_Request(disp, kind, args, return_type), compile_)
+        if self.find_again is not None:
             known = self.find_again("function", disp, args, return_type, None)
             if known is not None:
                 self._reused(disp, args, known)
                 return known.entry_point
-        if self.answer is not None and not of_overload:
+        if self.answer is not None and not any(map(self._is_inner, numba_facts.passed_dispatchers(args))):
             served = self.answer("function", disp, args, return_type, None)
             if served is not None:
                 self._register_served(disp, args, served)
                 return served.entry_point
-        return self._compile(_Request(disp, "overload" if of_overload else "function", args, return_type), compile_)
+        return self._compile(_Request(disp, kind, args, return_type), compile_)
 
     def stencil_dispatch(self, stencil: Any, args: tuple[Any, ...], flags: Any, compile_: Callable[[], Any]) -> Any:
         """Answer a call of a stencil from Python, which Numba compiles anew each time."""
@@ -253,7 +256,7 @@ class Recorder:
                 self._keep_outcome(request.instance, error)
             request.gave_up(wholly=not self._frames)
         elif self._frames and (first := known.get(request.args)) is not None:
-            if request.kind != "overload":
+            if request.kind not in ("overload", "inner"):
                 first.dispatcher = request.dispatcher  # it was let go where the first attempt led to nothing
             self._depend(first, first.dispatcher)
 
@@ -344,6 +347,7 @@ class Recorder:
         if self.before_compile is not None:  # what no dispatcher was asked for, too
             self.before_compile(kind, func, args)
         config, switches = switches_digest()
+        passed = numba_facts.passed_dispatchers(args)
         instance = Instance(
             index=len(self.instances),
             func=func,
@@ -354,10 +358,12 @@ class Recorder:
             flags=flags,
             config=config,
             switches=switches,
-            passed=numba_facts.passed_dispatchers(args),
+            passed=passed,
             depth=len(self._frames),
             parent=self._frames[-1].index if self._frames else None,
             started=time.perf_counter(),
+            maker=self._makers[func] if kind == "inner" else None,
+            is_given_inner=any(map(self._is_inner, passed)),
         )
         self.instances.append(instance)
         self._frames.append(instance)
@@ -414,13 +420,13 @@ class Recorder:
             timings[name] = timings.get(name, 0.0) + seconds
 
     def _depend(self, callee: Instance, disp: Any) -> None:
-        """Let the function that is being compiled depend on *callee*, reached through *disp*."""
-        if not self._frames:
-            return
-        caller = self._frames[-1]
-        if callee is caller or any(known.instance is callee for known in caller.callees):
-            return
-        caller.callees.append(Callee(callee, disp))
+        """Let the function that is being compiled depend on *callee*, reached through *disp*.
+
+        On an inner function the one around it depends as well, whoever calls it.
+        """
+        for caller in (*self._frames[-1:], *([] if callee.maker is None else [callee.maker])):
+            if callee is not caller and all(known.instance is not callee for known in caller.callees):
+                caller.callees.append(Callee(callee, disp))
 
     def recursed(self, disp: Any, args: tuple[Any, ...]) -> None:
         """Note a call of a function that is still being compiled, of which no dispatcher is asked."""
@@ -462,10 +468,11 @@ class Recorder:
             return
         frame = self._frames[-1]
         own = func is frame.func
+        shares = own or func.__globals__ is getattr(frame.func, "__globals__", None)
         module = numba_facts.namespace_module(func.__globals__)
         for kind, name, found in reads:
             value = ABSENT if numba_facts.is_undefined(found) else found
-            if kind == "free" and (not own or frame.dispatcher is None or frame.kind == "overload"):
+            if kind == "free" and (not own or frame.dispatcher is None or frame.kind in ("overload", "inner")):
                 continue  # determined by the definition that made the closure, which is an edge of its own
             if kind == "global" and _lookup(func, name) is not value and _is_compiler_value(value):
                 continue  # put in by the compiler itself, such as the bool() around a condition
@@ -473,7 +480,7 @@ class Recorder:
                 continue  # the compiler's own function: its namespace follows from its caller
             if kind == "global" and is_fixed_module(module):
                 continue  # fixed by the environment key
-            if not own and module is None and func.__globals__ is not getattr(frame.func, "__globals__", None):
+            if module is None and not shares:
                 # a namespace that the compiler made, such as that of a parallel loop body
                 if isinstance(value, type) and (place := _name_of(value)) is not None:
                     # the class of a named tuple that the body handles
@@ -481,7 +488,8 @@ class Recorder:
                 elif value is not ABSENT and not _is_compiler_value(value):
                     frame.problem("not_relocatable", f"{name} was read from a namespace without a module")
                 continue
-            self._read(frame, kind, name, module, own or func.__globals__ is getattr(frame.func, "__globals__", None), value)
+            # what an inner function finds in the namespace that it shares with the function around it, that one has read
+            self._read(_outermost(frame) if shares else frame, kind, name, module, shares, value)
 
     def module_attribute(self, module: Any, attr: str) -> None:
         """Note the attribute of a module that type inference looked up."""
@@ -576,6 +584,16 @@ class Recorder:
             return
         self._frames[-1].templates[id(type(template))] = (func.__module__, func.__qualname__, content, func.__name__)
 
+    def function_made(self, func: Any) -> None:
+        """The compiler made a function of code inside the one that it compiles."""
+        if self._frames:
+            self._makers[func] = self._frames[-1]
+
+    def _is_inner(self, disp: Any) -> bool:
+        """Return whether a dispatcher is that of an inner function of one that is being compiled."""
+        maker = self._makers.get(disp.py_func)
+        return maker is not None and any(frame is maker for frame in self._frames)
+
     def _is_of_overload(self, disp: Any) -> bool:
         if disp in self._of_overloads:
             return True
@@ -646,6 +664,12 @@ class Recorder:
                 frame.problem("incoherent", f"its callee {instance.qualname} is incoherent")
                 return
             stack.extend(callee.instance for callee in instance.callees)
+
+
+def _outermost(frame: Instance) -> Instance:
+    while frame.maker is not None:
+        frame = frame.maker
+    return frame
 
 
 def current_value(func: Any, read: Read) -> Any:

@@ -112,6 +112,9 @@ def check(instance: Instance, disp: Any, args: tuple[Any, ...], image_holds: Cal
             if not overload_sets.holds(name, content):
                 raise Refused(Cause("overload", name, "the overloads that were used", "others"))
         for callee in instance.callees:
+            if callee.instance.maker is not None:
+                # it may have a path of its own to what the function around it has read
+                raise Refused(Cause("callee", callee.instance.qualname, "the inner function it was compiled with", "another one"))
             if is_unnamed(callee.instance):
                 stack.append((callee.instance, None, None))
                 continue

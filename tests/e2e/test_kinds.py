@@ -746,6 +746,111 @@ FIRST_CLASS = [
     ),
 ]
 
+# functions inside others that are handed on, of which the compiler makes functions of their own
+INNER = [
+    kind(
+        "inner_function_handed_on",
+        """
+            from numba.typed import List
+            K = 2
+            @njit
+            def h(y):
+                return y * y
+            @njit
+            def apply(fn, x):
+                return fn(x)
+            @njit
+            def f(x):
+                def inner(y):
+                    return h(y) + K
+                return apply(inner, x)
+            @njit
+            def other(x):
+                return apply(lambda y: y + 1, x)
+            @njit
+            def descending(items):
+                items.sort(key=lambda item: -item)
+                return items
+            print(f(3), other(3), list(descending(List([1, 3, 2]))))
+        """,
+        "K = 2",
+        "K = 3",
+        ("f",),
+        hit=["other", "descending"],
+    ),
+    kind(
+        "what_an_inner_function_calls",
+        """
+            @njit
+            def h(y):
+                return y * y
+            @njit
+            def apply(fn, x):
+                return fn(x)
+            @njit
+            def through(fn, x):
+                return apply(fn, x) + 1
+            @njit
+            def f(x):
+                return through(lambda y: h(y) + 1, x)
+            @njit
+            def other(x):
+                return through(lambda y: y + 1, x)
+            print(f(3), other(3))
+        """,
+        "y * y",
+        "y * y * y",
+        ("f",),
+        hit=["other"],
+    ),
+    kind(
+        "inner_function_of_a_namespace_without_a_module",
+        """
+            TEXT = '''
+            @njit
+            def apply(fn, x):
+                return fn(x)
+            @njit
+            def nowhere(x):
+                return apply(lambda y: y + K, x)
+            '''
+            def made(k):
+                space = {"njit": njit, "K": k}
+                exec("\\n".join(line.strip(" ") if "return" not in line else " " + line.strip(" ") for line in TEXT.splitlines()), space)
+                return space["nowhere"]
+            print([made(k)(3) for k in (2, 3)])
+        """,
+        "(2, 3)",
+        "(3, 4)",
+        ("nowhere",),
+    ),
+    kind(
+        "line_of_an_exception_in_an_inner_function",
+        """
+            import traceback
+            # a line to insert above
+            @njit
+            def apply(fn, x):
+                return fn(x)
+            @njit
+            def f(x):
+                def inner(y):
+                    if y > 2:
+                        raise ValueError("too much")
+                    return y
+                return apply(inner, x)
+            try:
+                f(3)
+            except ValueError as error:
+                print([(part.name, part.lineno) for part in traceback.extract_tb(error.__traceback__)])
+        """,
+        "# a line to insert above",
+        "# one\n# two",
+        (),
+        hit=["f"],
+    ),
+]
+
 OWN_TYPES = [
     kind(
         "type_lowered",
@@ -773,13 +878,13 @@ LEFT = {
     """,
     "nameless_callee": """
         @njit
-        def apply(fn, x):
-            return fn(x)
-        @njit
-        def f(x):
+        def make():
             def inner(y):
                 return y + 1
-            return apply(inner, x)
+            return inner
+        @njit
+        def f(x):
+            return make()(x)
         print(f(3))
     """,
 }
@@ -880,6 +985,7 @@ BATCHES = [
     Batch("callbacks", CALLBACKS),
     Batch("structs", STRUCTS),
     Batch("own_types", [*OWN_TYPES, *FIRST_CLASS]),
+    Batch("inner", INNER),
     Batch("left_out", LEFT_OUT_SO_FAR),
     Batch("registered", REGISTERED[:1]),
     Batch("registered_for_a_struct", REGISTERED[1:]),

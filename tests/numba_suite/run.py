@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -120,15 +121,31 @@ class Row:
         return f"{1 - image / plain:.1%}" if plain and image is not None else "-"
 
 
-def page(rows: list[Row]) -> str:
-    """Return the page of the documentation."""
-    table = [
+def line(row: Row) -> str:
+    """Return the line of a module in the table of the page."""
+    return (
         f"| `{row.module}` | {row.part} | {row.tests} | {row.equal} | {row.excused} | {len(row.different)} "
         f"| {row.compilations[0]} | {row.compilations[2]} | {row.share} | {_oracle(row)} | {row.misses} |"
-        for row in rows
-    ]
+    )
+
+
+def lines_of(text: str) -> dict[str, str]:
+    """Return the lines of the table of a page, by module."""
+    table = text.partition("\n## ")[0]
+    return {found.split("`")[1]: found for found in table.splitlines() if found.startswith("| `")}
+
+
+def page(lines: dict[str, str]) -> str:
+    """Return the page of the documentation from the lines of its modules."""
+    table = [lines[module] for module in in_order(lines)]
     excused = [f"| `{name}` | {reason} |" for name, reason in sorted(LOOKS_AT_COMPILATION.items())]
     return PAGE.format(table="\n".join(table), excused="\n".join(excused))
+
+
+def in_order(modules: Iterable[str]) -> list[str]:
+    """Return modules in the order of the list, and then by name."""
+    found = set(modules)
+    return [module for module in MODULES if module in found] + sorted(found - set(MODULES))
 
 
 def _oracle(row: Row) -> str:
@@ -172,16 +189,18 @@ def main() -> int:
         "-k", dest="patterns", action="append", default=[], help="only tests whose name matches, as unittest has it"
     )
     parser.add_argument(
-        "--write", action="store_true", help="write the page of the documentation from all that is found in --out"
+        "--write",
+        action="store_true",
+        help="write the page of the documentation from all that is found in --out; lines of other modules stay",
     )
     args = parser.parse_args()
     out = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     if args.write and not args.modules:
-        rows = [
-            Row(module, found) for module in known(out) if all((found := earlier(module, out))[mode]["summary"] for mode in MODES)
-        ]
-        DOCUMENT.write_text(page(rows))
+        found = {module: earlier(module, out) for module in known(out)}
+        whole = {module: rows for module, rows in found.items() if all(rows[mode]["summary"] for mode in MODES)}
+        lines = lines_of(DOCUMENT.read_text()) | {module: line(Row(module, rows)) for module, rows in whole.items()}
+        DOCUMENT.write_text(page(lines))
         return 0
     bad = False
     header = f"{'module':28}{'tests':>6}{'equal':>6}{'excused':>8}{'plain':>7}{'record':>7}{'image':>7}{'served':>8}  {'oracle':10}crash"
@@ -201,10 +220,9 @@ def main() -> int:
     return int(bad)
 
 
-def known(out: Path) -> list[str]:
-    """Return the modules that were run, in the order of the list and then by name."""
-    found = {path.name.partition(".")[0] for path in out.glob("*.load.jsonl")}
-    return [module for module in MODULES if module in found] + sorted(found - set(MODULES))
+def known(out: Path) -> set[str]:
+    """Return the modules that were run."""
+    return {path.name.removesuffix(".load.jsonl") for path in out.glob("*.load.jsonl")}
 
 
 def earlier(module: str, out: Path) -> dict[str, dict[str, Any]]:
