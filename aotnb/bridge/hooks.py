@@ -58,6 +58,7 @@ class Observer(Protocol):
     def pruned(self, func: Any, names: set[tuple[str, str]]) -> None: ...
     def lifted(self, func: Any, names: set[tuple[str, str]]) -> None: ...
     def lifted_compile(self, disp: Any, compile_: Callable[[], Any]) -> Any: ...
+    def loop_dispatch(self, loop: Any, sig: Any, compile_: Callable[[], Any]) -> Any: ...
     def module_attribute(self, module: Any, attr: str) -> None: ...
     def resolved(self, key: Any) -> int: ...
     def answered(self, key: Any, args: Any, kws: Any) -> None: ...
@@ -116,6 +117,11 @@ def renew(disp: Any, sig: Any, compile_: Callable[[], Any]) -> None:
             _observer.renew(disp, sig, compile_)
 
 
+def apart(make: Callable[[], Any]) -> Any:
+    """Let *make* compile what is no part of the function at hand, if any is being compiled."""
+    return make() if _observer is None else _observer.apart(make)
+
+
 def _dispatcher_compile(original: Any) -> Any:
     @global_compiler_lock
     def compile(self: Any, sig: Any) -> Any:
@@ -168,7 +174,7 @@ def _specialize_box(original: Any) -> Any:
     @global_compiler_lock
     def _specialize_box(typ: Any) -> Any:
         # the getters of the Python class are compiled here, while code that returns an object is being lowered
-        return original(typ) if _observer is None else _observer.apart(lambda: original(typ))
+        return apart(lambda: original(typ))
 
     return _specialize_box
 
@@ -308,6 +314,16 @@ def _lifted_compile(original: Any) -> Any:
         if _observer is None:
             return original(self, sig)
         return _observer.lifted_compile(self, lambda: original(self, sig))
+
+    return compile
+
+
+def _loop_compile(original: Any) -> Any:
+    @global_compiler_lock
+    def compile(self: Any, sig: Any) -> Any:
+        if _observer is None:
+            return original(self, sig)
+        return _observer.loop_dispatch(self, sig, lambda: original(self, sig))
 
     return compile
 
@@ -469,6 +485,7 @@ PATCHES: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (untyped_passes.DeadBranchPrune, "run_pass", _prune),
     (withcontexts._ObjModeContextType, "mutate_with_body", _mutate_with_body),
     (dispatcher.ObjModeLiftedWith, "compile", _lifted_compile),
+    (dispatcher.LiftedLoop, "compile", _loop_compile),
     (typing_context.BaseContext, "resolve_getattr", _resolve_getattr),
     (typing_context.BaseContext, "resolve_function_type", _resolve_function_type),
     (templates._OverloadFunctionTemplate, "_build_impl", _build_impl),

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from numba.core import bytecode, compiler, errors, ir, sigutils, targetconfig, types
-from numba.core.dispatcher import Dispatcher, LiftedLoop, ObjModeLiftedWith
+from numba.core.dispatcher import Dispatcher, ObjModeLiftedWith
 from numba.core.extending import _Intrinsic
 from numba.np.ufunc.dufunc import DUFunc
 from numba.np.ufunc.gufunc import GUFunc
@@ -52,9 +52,11 @@ _flags: dict[tuple[tuple[str, str], ...], str] = {}
 
 
 def flags_digest(flags: Any) -> str:
-    """Return the digest of all flag values, whether set or default."""
+    """Return the digest of all flag values, whether set or default; "" for None, where something else stands for them."""
     from aotnb.bridge.methods import option_tree
 
+    if flags is None:
+        return ""
     values = flags.values()
     key = tuple((name, str(value)) for name, value in values.items())  # of this process only
     found = _flags.get(key)
@@ -261,11 +263,6 @@ def compiled_overloads(disp: Any) -> list[tuple[tuple[Any, ...], Any]]:
 def lifted_dispatcher(obj: Any) -> Any:
     """Return the dispatcher of a block in object mode if *obj* is what a caller pickles of it, else None."""
     return obj[0] if isinstance(obj, tuple) and len(obj) == 2 and isinstance(obj[0], ObjModeLiftedWith) else None
-
-
-def has_lifted_loops(cres: Any) -> bool:
-    """Return whether code in object mode leaves loops to functions that are compiled when they are first called."""
-    return any(isinstance(lifted, LiftedLoop) for lifted in cres.lifted)
 
 
 def is_undefined(value: Any) -> bool:

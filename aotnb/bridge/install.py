@@ -6,7 +6,7 @@ import ctypes
 import hashlib
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +15,7 @@ from numba import _dynfunc
 from numba.core import serialize, types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import compile_result
+from numba.core.dispatcher import LiftedLoop
 from numba.core.environment import Environment
 from numba.core.registry import cpu_target
 from numba.core.runtime import rtsys
@@ -165,8 +166,12 @@ def make_result(
     library: ImageLibrary,
     symbols: dict[str, str],
     env: Any,
+    loops: Sequence[Any] = (),
 ) -> Any:
-    """Return a compile result for code of an image; *symbols* are the names in *library* of its functions, by kind."""
+    """Return a compile result for code of an image; *symbols* are the names in *library* of its functions, by kind.
+
+    *loops* are those that code in object mode leaves to functions of their own.
+    """
     func = disp.py_func
     descriptor = ServedDescriptor(func, symbols, args, return_type, env.env_name)
     entry_point = None
@@ -175,7 +180,7 @@ def make_result(
         entry_point = _dynfunc.make_function(
             module, func.__name__, f"compiled wrapper for {func.__qualname__!r}", python, env, (library,)
         )
-    typing_context, target_context = disp.targetdescr.typing_context, disp.targetdescr.target_context
+    typing_context, target_context = contexts(disp)
     return compile_result(
         typing_context=typing_context,
         target_context=target_context,
@@ -184,7 +189,7 @@ def make_result(
         type_annotation=ServedAnnotation(func, args, return_type),
         signature=signature(return_type, *args),
         objectmode=return_type == types.pyobject,
-        lifted=(),
+        lifted=tuple(loops),
         fndesc=descriptor,
         library=library,
         call_helper=None,
@@ -193,6 +198,19 @@ def make_result(
         reload_init=[],
         referenced_envs=(),
     )
+
+
+def contexts(disp: Any) -> tuple[Any, Any]:
+    """Return the typing and the target context of a dispatcher, or of a loop in object mode."""
+    if isinstance(disp, LiftedLoop):
+        return disp.typingctx, disp.targetctx
+    return disp.targetdescr.typing_context, disp.targetdescr.target_context
+
+
+def add_to_loop(loop: Any, cres: Any) -> None:
+    """Register *cres* exactly as ``LiftedLoop.compile`` does."""
+    loop.add_overload(cres)
+    _alive.append(cres)
 
 
 def add_to_dispatcher(disp: Any, cres: Any, symbols: dict[str, str]) -> None:

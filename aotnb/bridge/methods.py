@@ -8,7 +8,9 @@ from typing import Any
 
 from numba.core import types
 from numba.core.compiler import Compiler
+from numba.core.dispatcher import LiftedLoop
 
+from aotnb.bridge.loops import loop_digest
 from aotnb.bridge.stencils import StencilMethod
 from aotnb.core.digest import code_tree, digest
 from aotnb.core.left_out import refusal
@@ -61,6 +63,8 @@ def own_digest(dispatcher: Any) -> str:
         from aotnb.bridge.values import value_tree
 
         return digest(value_tree(dispatcher.stencil))
+    if isinstance(dispatcher, LiftedLoop):
+        return loop_digest(dispatcher)
     known = _own.get(dispatcher)
     if known is not None and known[0] is func.__code__ and known[1] is func.__defaults__ and known[2] is func.__kwdefaults__:
         return known[3]  # type: ignore[no-any-return]

@@ -13,6 +13,7 @@ import llvmlite.ir as llvm_ir
 import numba
 from numba.core import serialize
 
+from aotnb.bridge.loops import ServedLoop, loop_const
 from aotnb.bridge.typecodec import TypeDecoder
 from aotnb.bridge.values import can_rebuild, decode_value, is_fixed_module, live_ids, value_tree
 from aotnb.core.digest import line_at, line_index
@@ -25,7 +26,7 @@ _LABEL = b"bound by aotnb to a live object"
 
 def environment_consts(cres: Any, func: FunctionType) -> list[Tree]:
     """Encode the Python objects that the code of *func* reads from its environment, in order."""
-    return [_const_root(value, func) for value in cres.environment.consts or ()]
+    return [loop_const(value, cres) or _const_root(value, func) for value in cres.environment.consts or ()]
 
 
 def _const_root(value: Any, func: FunctionType) -> Tree:
@@ -53,14 +54,20 @@ def _place_in(func: FunctionType, value: Any) -> Tree | None:
     )
 
 
-def bind_consts(trees: Iterable[Tree], func: Any, scope: Callable[[], Mapping[str, Any]]) -> tuple[list[Any], tuple[int, ...]]:
+def bind_consts(
+    trees: Iterable[Tree], func: Any, scope: Callable[[], Mapping[str, Any]], key: str
+) -> tuple[list[Any], tuple[int, ...]]:
     """Return the constants that :func:`environment_consts` encoded, and the ids of the live objects that they are bound to.
 
-    *scope* returns the live types that no type can be made in place of.
+    *scope* returns the live types that no type can be made in place of; *key* is that of the question which the code answers.
     """
     consts: list[Any] = []
     ids: list[int] = []
     for tree in trees:
+        if tree[0] == "loop":
+            _, number, arg_count = tree
+            consts.append(ServedLoop(func, number, arg_count, key))
+            continue
         consts.append(_bound_const(tree, func, scope))
         ids += [id(consts[-1])] if tree[0] in ("cell", "code") else live_ids(consts[-1])
     return consts, tuple(ids)

@@ -25,7 +25,7 @@ from aotnb.building.edges import edges_of, stable_text
 from aotnb.building.manifest import ManifestBuilder
 from aotnb.building.twins import number_twins
 from aotnb.building.units import closure, declared_functions
-from aotnb.core.digest import digest
+from aotnb.core.digest import digest, question_key
 from aotnb.core.left_out import refusal
 from aotnb.core.records import Dropped, Unexplained
 from aotnb.core.text import symbol_text
@@ -543,11 +543,6 @@ def _check_provided(libraries: Iterable[CanonicalLibrary]) -> None:
         for name in sorted(library.externals - runtime_functions()):
             if is_helper(name) and (sentence := lack(name)) is not None:
                 raise NotRelocatable(sentence)
-
-
-def question_key(kind: str, method: list[str], args: list[Any], explicit_return: Any, flags: str, config: str) -> str:
-    """Return the digest that a question to a dispatcher and its stored answer share."""
-    return digest([kind, method, args, explicit_return, flags, config])
 
 
 def encoding_problem(instance: Instance) -> tuple[str, str] | None:

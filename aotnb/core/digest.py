@@ -115,3 +115,8 @@ def _lines(code: CodeType) -> list[int]:
         if isinstance(const, CodeType):
             lines.update(_lines(const))
     return sorted(lines)
+
+
+def question_key(kind: str, method: list[str], args: list[Any], explicit_return: Any, flags: str, config: str) -> str:
+    """Return the digest that a question to a dispatcher and its stored answer share."""
+    return digest([kind, method, args, explicit_return, flags, config])

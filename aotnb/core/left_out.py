@@ -22,10 +22,10 @@ class LeftOut:
 
 LEFT_OUT: dict[str, LeftOut] = {
     "lifted_loops": LeftOut(
-        "{function} leaves its loops to functions of their own",
-        "A function in object mode (`forceobj=True`) with a loop",
-        "Numba compiles the loop, when it is first reached, as a function without a name.",
-        "Put the loop into a function with `@njit`, or say `looplift=False`.",
+        "a loop of {function} is known only by a function that was compiled before aotnb was loaded, or cannot be saved",
+        "The loops of a function in object mode (`forceobj=True`) that itself cannot be saved",
+        "Numba compiles such a loop, when it is first reached, as a function without a name.",
+        "Load aotnb earlier; put the loop into a function with `@njit`, or say `looplift=False`.",
     ),
     "extension_type": LeftOut(
         "type {type} of class {name} is more than its attributes",

@@ -14,10 +14,11 @@ from aotnb.bridge import extensions, install
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.environment import host_cpu, process_tree, switches_digest
 from aotnb.bridge.irtext import name_in_place
+from aotnb.bridge.loops import adopt, served_loops
 from aotnb.bridge.methods import method_tree
 from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
 from aotnb.bridge.typing_errors import decode_error
-from aotnb.core.digest import canonical, digest
+from aotnb.core.digest import canonical, question_key
 from aotnb.core.left_out import refusal
 from aotnb.core.records import LoadReport, Miss, Served
 from aotnb.core.roots import RootsRegistry
@@ -206,10 +207,11 @@ class Resolver:
         reader = image.reader
         method = method_tree(disp)
         config, switches = switches_digest()
-        flags_digest = self._flags_digest(disp, flags)
+        # the key of its function stands for the flags of a loop
+        flags_digest = "" if kind == "loop" else self._flags_digest(disp, flags)
         trees = encode_types(args)
         explicit = None if return_type is None else encode_type(return_type)
-        question = digest([kind, method, trees, explicit, flags_digest, config])
+        question = question_key(kind, method, trees, explicit, flags_digest, config)
         nearest: tuple[str, ...] = ()
         for number in reader.index["questions"].get(question, ()):
             verdict = Validator(reader, args, self.reads_hold, image.frozen).check(number, disp.py_func)
@@ -283,7 +285,7 @@ class Resolver:
         }
         env = image.environment(place, number, verdict)
         library = install.ImageLibrary(
-            disp.targetdescr.target_context.codegen(),
+            install.contexts(disp)[1].codegen(),
             code_libraries(instance),
             (image, number),
             addresses,
@@ -291,9 +293,13 @@ class Resolver:
             place.number,
         )
         library.verdict = verdict
-        cres = install.make_result(disp, args, return_type, library, symbols, env)
+        loops = served_loops(env)
+        adopt(loops, disp, args)
+        cres = install.make_result(disp, args, return_type, library, symbols, env, loops)
         if instance.kind == "function":
             install.add_to_dispatcher(disp, cres, symbols)
+        elif instance.kind == "loop":
+            install.add_to_loop(disp, cres)
         return cres
 
     @staticmethod

@@ -319,7 +319,7 @@ class LoadedImage:
             return None, {}, []
         instance = self.reader.instance(owner)
         trees = [self.reader.root(instance, root) for root in instance.consts]
-        consts, ids = bind_consts(trees, func, verdict.scope)
+        consts, ids = bind_consts(trees, func, verdict.scope, instance.key)
         namespace = func.__globals__ if func is not None else numba_facts.module_namespace(instance.globals_module)
         # that of a module of Numba may be empty: the module is not imported before something is compiled
         has_own = func is not None and numba_facts.namespace_module(namespace) is None

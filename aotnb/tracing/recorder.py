@@ -18,11 +18,13 @@ from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.dispatchers import is_frozen
 from aotnb.bridge.environment import switches_digest
 from aotnb.bridge.libraries import linked_libraries
+from aotnb.bridge.loops import lifted_loops, loop_reads, name_loops
+from aotnb.bridge.methods import method_tree
 from aotnb.bridge.names import name_tree
 from aotnb.bridge.stencils import stencil_method
+from aotnb.bridge.typecodec import encode_type, encode_types
 from aotnb.bridge.values import by_address, is_fixed_module, summary, value_tree
-from aotnb.core.digest import digest
-from aotnb.core.left_out import refusal
+from aotnb.core.digest import digest, question_key
 from aotnb.errors import NotRelocatable
 from aotnb.tracing.instance import ABSENT, Callee, Instance, Read
 from aotnb.tracing.outcomes import named_instances, tried_in_vain
@@ -183,6 +185,34 @@ class Recorder:
         finally:
             self._frames, self._requests, self._templates = kept
 
+    def loop_dispatch(self, loop: Any, sig: Any, compile_: Callable[[], Any]) -> Any:
+        """Answer a loop of a function in object mode, which Numba compiles when it is first reached."""
+        if self.before_question is not None and not self._frames:
+            self.before_question()
+        args, _ = numba_facts.normalize(sig)
+        existing = loop.overloads.get(args)
+        if existing is not None:
+            return existing.entry_point
+        if self.answer is not None:
+            served = self.answer("loop", loop, args, None, None)
+            if served is not None:
+                self._register_served(loop, args, served)
+                return served.entry_point
+        request = _Request(loop, "loop", args, None)
+        return self._compile(request, lambda: self._attempts(request, compile_))
+
+    def _attempts(self, request: _Request, compile_: Callable[[], Any]) -> Any:
+        """Compile a loop, in several attempts; the one whose code is used depends on those that led to nothing."""
+        first = len(self.instances)
+        entry_point = compile_()
+        library = next(cres.library for cres in request.dispatcher.overloads.values() if cres.entry_point is entry_point)
+        request.instance = instance = self._by_library[id(library)]
+        for attempt in self.instances[first:]:
+            if attempt.kind == "loop" and attempt.dispatcher is request.dispatcher and attempt.in_vain:
+                instance.absorb(attempt)
+        self._note_overload_sets(instance)
+        return entry_point
+
     def ufunc_dispatch(self, disp: Any, sig: Any, flags: Any, compile_: Callable[[], Any]) -> Any:
         """Answer a question to the scalar kernel behind ``@vectorize`` and ``@guvectorize``."""
         args, return_type = numba_facts.normalize(sig)
@@ -333,14 +363,18 @@ class Recorder:
         """Open a frame for a pipeline run."""
         func = state.func_id.func if state.func_id is not None else None
         request = self._requests[-1] if self._requests else None
-        if request is not None and (request.instance is not None or request.dispatcher.py_func is not func):
+        again = request is not None and request.kind == "loop" and not self._frames
+        if request is not None and ((request.instance is not None and not again) or request.dispatcher.py_func is not func):
             request = None
         kind, disp = (request.kind, request.dispatcher) if request is not None else ("internal", None)
         asked = request.return_type if request is not None else state.return_type
         args = tuple(state.args or ())
-        instance = self._open(func, None if kind == "lifted" else disp, kind, args, asked, state.flags.copy())
+        flags = None if kind == "loop" else state.flags.copy()
+        instance = self._open(func, None if kind == "lifted" else disp, kind, args, asked, flags)
         if request is not None:
             request.instance = instance
+        if kind == "loop":
+            self.interpreted(func, loop_reads(disp))
         return instance
 
     def _open(self, func: Any, disp: Any, kind: str, args: tuple[Any, ...], return_type: Any, flags: Any) -> Instance:
@@ -389,17 +423,32 @@ class Recorder:
             self._by_library[id(library)] = frame
             self.new_code.append((frame, frame.dispatcher))
             self._add_linked(frame, library)
-        if numba_facts.has_lifted_loops(result):
-            frame.problem("not_relocatable", refusal("lifted_loops", function=frame.qualname))
-        elif result.objectmode:
-            # code in object mode looks globals up while it runs, and freezes closure cells only
-            frame.reads = {key: read for key, read in frame.reads.items() if read.kind == "free" and not read.problem}
+        if result.objectmode and frame.kind != "loop":
+            # code in object mode looks globals up while it runs, and freezes closure cells only; its loops freeze theirs
+            loops = lifted_loops(result)
+            frozen = {(kind, name) for loop in loops for kind, name, _ in loop_reads(loop)}
+            frame.reads = {
+                key: read
+                for key, read in frame.reads.items()
+                if (read.kind == "free" and not read.problem) or (read.kind, read.name) in frozen
+            }
+            if loops:
+                self._name_loops(frame, loops)
         for read in frame.reads.values():
             if read.problem:
                 frame.problem("not_relocatable", read.problem)
         self._note_overload_sets(frame)
         self._check_coherence(frame)
         self._depend(frame, frame.dispatcher)
+
+    def _name_loops(self, frame: Instance, loops: list[Any]) -> None:
+        try:
+            explicit = None if frame.return_type is None else encode_type(frame.return_type)
+            method, args = method_tree(frame.dispatcher), encode_types(frame.args)
+        except (NotRelocatable, AttributeError):
+            return  # a function that no image can hold; its loops say so
+        flags = numba_facts.flags_digest(frame.flags)
+        name_loops(loops, question_key(frame.kind, method, args, explicit, flags, frame.config))
 
     def _note_failure(self, frame: Instance) -> None:
         """Let the code that is made all the same depend on what was tried in vain: it might be chosen another time."""

@@ -31,10 +31,10 @@ def unexplained_names(instance: Instance) -> list[str]:
 
     Builtins, and what belongs to modules that the environment key fixes, do not count. Only functions with a name are
     looked at: the others were made by the compiler. Code in object mode looks its names up while it runs; what a stencil
-    read when it was defined is part of its method.
+    read when it was defined is part of its method; a loop of a function in object mode is a part of that function.
     """
     func, result = instance.func, instance.result
-    if is_unnamed(instance) or instance.kind == "stencil" or result is None or result.objectmode:
+    if is_unnamed(instance) or instance.kind in ("stencil", "loop") or result is None or result.objectmode:
         return []
     if is_fixed_module(numba_facts.namespace_module(func.__globals__)):
         return []

@@ -363,7 +363,28 @@ OBJECT_MODE.append(
             print(one, other)
         """,
         changes=False,
-        restored=False,  # code is mapped once, for the first list
+    )
+)
+OBJECT_MODE.append(
+    kind(
+        "lifted_loops",
+        """
+            from numba import jit
+            K = 3
+            @jit(forceobj=True)
+            def f(a, text):
+                found, s, n = [text], 0.0, 0
+                for i in range(a.shape[0]):
+                    s += a[i] * K
+                for x in a:
+                    found.append(str(x))
+                    n += 1
+                return s, n, found
+            print(f(np.arange(3.0), "x"), f(np.arange(4), "y"))
+        """,
+        "K = 3",
+        "K = 4",
+        ("f",),
     )
 )
 
@@ -866,16 +887,6 @@ OWN_TYPES = [
 
 # by the kind of code in the list of what is left out
 LEFT = {
-    "lifted_loops": """
-        from numba import jit
-        @jit(forceobj=True)
-        def f(n):
-            s = 0
-            for i in range(n):
-                s += i
-            return str(s)
-        print(f(3))
-    """,
     "nameless_callee": """
         @njit
         def make():
