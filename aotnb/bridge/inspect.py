@@ -23,6 +23,7 @@ from aotnb.bridge.values import c_address, is_fixed_module
 from aotnb.core.digest import digest
 
 ForceLiteralArg = errors.ForceLiteralArg
+TypingError = errors.TypingError
 
 
 def normalize(sig: Any) -> tuple[tuple[Any, ...], Any]:
@@ -221,6 +222,11 @@ def force_literal(positions: frozenset[int], disp: Any) -> BaseException:
     """Return the exception by which Numba asks for literal arguments."""
     error = errors.ForceLiteralArg(set(positions))
     return error.bind_fold_arguments(lambda args, kws: disp._compiler.fold_argument_types(args, kws)[1])  # type: ignore[no-any-return]
+
+
+def remember_error(disp: Any, args: tuple[Any, ...], return_type: Any, error: Exception) -> None:
+    """Let Numba repeat *error* for this question, as it does where its own attempt led to one."""
+    disp._compiler._failed_cache[args, return_type] = error
 
 
 def nested_types(args: tuple[Any, ...]) -> Iterator[Any]:

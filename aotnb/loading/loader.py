@@ -133,6 +133,7 @@ class Resolver:
         if isinstance(found, frozenset):
             raise numba_facts.force_literal(found, disp)
         if isinstance(found, Exception):
+            numba_facts.remember_error(disp, args, return_type, found)
             raise found
         return found
 

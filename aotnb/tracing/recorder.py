@@ -133,7 +133,11 @@ class Recorder:
                 self._reused(disp, args, known)
                 return known.entry_point
         if self.answer is not None and not any(map(self._is_inner, numba_facts.passed_dispatchers(args))):
-            served = self.answer("function", disp, args, return_type, None)
+            try:
+                served = self.answer("function", disp, args, return_type, None)
+            except numba_facts.TypingError:
+                self.failed.setdefault(disp, {})
+                raise
             if served is not None:
                 self._register_served(disp, args, served)
                 return served.entry_point
