@@ -128,7 +128,8 @@ class Run:
         """Take in the step; return the functions that were compiled though their code was there.
 
         Where a cell edits several times, what was compiled between the edits cannot be told apart by the count, so only
-        the cells with one part are held to it; the others teach what is there.
+        the cells with one part are held to it; the others teach what is there. In a cell that defines two functions, a ufunc
+        over them gets its loops after each.
         """
         for part in step.parts:
             self.notebook.apply(part)
@@ -136,13 +137,14 @@ class Run:
             return []
         needless = []
         fresh = set()
-        for function, kind, signature in mine.compiled:
+        single = step.parts[0].text.count("def ") <= 1
+        for function, kind, signature, flags in mine.compiled:
             if kind != "function":  # a ufunc gets loops of its own each time
                 continue
             name = function.rpartition(".")[2]
             name = name if name in self.notebook.symbols else f"lib.{name}"
-            key = (name, kind + signature, self.notebook.reach([name, *self._arguments(step, name)]))
-            if key in self.has or key in fresh:
+            key = (name, f"{kind}{signature}{flags}", self.notebook.reach([name, *self._arguments(step, name)]))
+            if key in self.has or (key in fresh and single):
                 needless.append(f"{name} {signature}")
             fresh.add(key)
         self.has |= fresh

@@ -154,9 +154,17 @@ class Shell:
         old, self.rows = self.rows, len(rows)
         return {
             "compilations": self.compilations - before,
-            "compiled": [[item.function, item.kind, item.signature] for item in fresh],
+            "compiled": [[item.function, item.kind, item.signature, flags_of(item)] for item in fresh],
             "invalidations": rows[old:],
         }
+
+
+def flags_of(item: Any) -> str:
+    """Return what stands for the compiler flags: code that a ufunc calls divides as NumPy does, and is other code."""
+    from aotnb import session
+    from aotnb.bridge.inspect import flags_digest
+
+    return flags_digest(session.active().recorder.instances[item.index].flags)
 
 
 def invalidations() -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ class Answer:
     printed: str
     seconds: float
     compilations: int = 0
-    compiled: list[list[str]] = field(default_factory=list)  # function, kind, signature
+    compiled: list[list[str]] = field(default_factory=list)  # function, kind, signature, compiler flags
     invalidations: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -39,7 +39,7 @@ class Answer:
     @property
     def functions(self) -> list[str]:
         """The user's functions that were compiled, by the last part of their names; the compiler's own are left out."""
-        return sorted(name.rpartition(".")[2] for name, kind, _ in self.compiled if kind in ("function", "ufunc", "gufunc"))
+        return sorted(name.rpartition(".")[2] for name, kind, *_ in self.compiled if kind in ("function", "ufunc", "gufunc"))
 
 
 class Died(Exception):
