@@ -155,6 +155,11 @@ class Notebook:
         """Run all cells to the end; return whether all of them succeeded."""
         return bool(self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')"))
 
+    def run(self, number: int) -> bool:
+        """Run one cell to its end; return whether it succeeded."""
+        self.page.evaluate(f"number => {{ {self.PANEL}.content.activeCellIndex = number; }}", number)
+        return bool(self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-cell')"))
+
     def restart(self) -> None:
         """Restart the kernel."""
         self.page.evaluate(f"async () => {{ await {self.PANEL}.sessionContext.restartKernel(); }}")
