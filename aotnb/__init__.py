@@ -5,6 +5,7 @@ Build       :func:`save`, :func:`save_in_background`, :func:`compact`, :func:`co
 Load        :func:`load`
 Look        :func:`explain`, :func:`status`, :func:`traces`, :func:`last_trace`, :func:`misses`
 Reports     :func:`parcel`, :func:`roots`, :func:`stragglers`, :func:`diff`, :func:`invalidations`, :func:`explore`
+Files       :func:`images`, :func:`prune`
 Guard       :func:`forbid_compilation`
 Switch      :func:`activate`, :func:`deactivate`, :func:`is_active`
 """
@@ -19,7 +20,7 @@ TYPE_CHECKING = False  # not from typing, whose import would be most of what AOT
 if TYPE_CHECKING:
     from typing import Any
 
-    from aotnb.display.asked import diff, invalidations, parcel, roots, stragglers
+    from aotnb.display.asked import diff, images, invalidations, parcel, prune, roots, stragglers
     from aotnb.display.explorer import explore
     from aotnb.guards import forbid_compilation
     from aotnb.replay import precompile
@@ -52,6 +53,7 @@ __all__ = [
     "explain",
     "explore",
     "forbid_compilation",
+    "images",
     "invalidations",
     "is_active",
     "last_trace",
@@ -59,6 +61,7 @@ __all__ = [
     "misses",
     "parcel",
     "precompile",
+    "prune",
     "reset_stats",
     "roots",
     "save",
@@ -72,7 +75,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "aotnb.display.asked": ("diff", "invalidations", "parcel", "roots", "stragglers"),
+    "aotnb.display.asked": ("diff", "images", "invalidations", "parcel", "prune", "roots", "stragglers"),
     "aotnb.display.explorer": ("explore",),
     "aotnb.reports.question": ("explain",),
     "aotnb.guards": ("forbid_compilation",),

@@ -10,7 +10,7 @@ hooks and load the image; *finish* = save and report, at exit or when ``aotnb ru
 
 Processes. A forked child inherits the hooks and the mapped image and never writes a file. A child that is a Python
 process of its own (spawn, forkserver, loky, Dask, a kernel) goes through the ``.pth`` again: it loads the image, and
-writes only if ``AOTNB_RECORD`` is set and it compiled something. Writes are atomic and the last one wins. A process
+writes only if ``AOTNB_RECORD`` is set and it compiled something. Writes are atomic, and each adds to what is there. A process
 that ends without running exit handlers (``os._exit``, a signal) writes nothing.
 """
 

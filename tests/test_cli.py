@@ -72,6 +72,34 @@ def one_sentence(done: subprocess.CompletedProcess[str], *words: str) -> None:
         assert word in lines[0]
 
 
+def test_list_and_prune(aotnb: Run, job: Path) -> None:
+    old, foreign, journal = job / "old" / "old.aot", job / "foreign.aot", job / "old" / "old.aot.journal"
+    old.parent.mkdir()
+    old.write_bytes((job / "job.aot").read_bytes())
+    os.utime(old, (1e9, 1e9))
+    journal.touch()
+    (job / "text.aot").write_text("no image")
+    foreign.write_bytes(old.read_bytes()[:-1] + bytes([old.read_bytes()[-1] ^ 1]))  # the last byte is one of the seal
+
+    listed = json.loads(aotnb("list", "--json").stdout)
+    assert {(Path(row["path"]).name, row["reason"]) for row in listed} == {
+        ("job.aot", ""), ("old.aot", ""), ("text.aot", "malformed"), ("foreign.aot", "untrusted"),
+    }  # fmt: skip
+    assert listed[-1]["path"] == "old/old.aot" and listed[-1]["entries"] == 1 and listed[-1]["size"] == old.stat().st_size
+    shown = aotnb("list").stdout
+    assert shown.startswith("4 images, ") and "2 can be loaded here" in shown.splitlines()[0] and "2001-09-09" in shown
+
+    one_sentence(aotnb("prune"), "nothing says which")
+    one_sentence(aotnb("prune", "--max-size", "much"), "no size")
+    one_sentence(aotnb("prune", "nowhere", "--refused"), "no folder nowhere")
+    assert "would be removed: 1 image" in aotnb("prune", "--older-than", "30", "-n").stdout and old.exists()
+    assert "removed: 0 images" in aotnb("prune", "--refused").stdout  # what is no image, or another's, is not ours to remove
+    assert "removed: 1 image" in aotnb("prune", "--max-size", str(old.stat().st_size)).stdout
+    assert not old.exists() and not journal.exists() and (job / "job.aot").exists()
+    assert "removed: 1 image" in aotnb("prune", "--refused", NUMBA_CPU_NAME="generic").stdout  # made for this machine's CPU
+    assert sorted(path.name for path in job.rglob("*.aot")) == ["foreign.aot", "text.aot"]
+
+
 # ---- run ------------------------------------------------------------------------------------------------------------
 
 

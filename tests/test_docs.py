@@ -79,6 +79,7 @@ def _described(text: str) -> set[str]:
     [
         ("aotnb.display.asked.stragglers", "aotnb.reports.stragglers.COLUMNS"),
         ("aotnb.display.asked.parcel", "aotnb.reports.parcels.COLUMNS"),
+        ("aotnb.display.asked.images", "aotnb.reports.shelf.COLUMNS"),
         ("aotnb.display.asked.diff", "aotnb.reports.differences.COLUMNS"),
         ("aotnb.display.asked.roots", "aotnb.reports.roots.ROOT_COLUMNS"),
         ("aotnb.reports.changes.Invalidations.frame", "aotnb.reports.changes.COLUMNS"),

@@ -81,6 +81,19 @@ def build_parser() -> argparse.ArgumentParser:
     trust.add_argument("file", metavar="FILE", help="the image")
     trust.set_defaults(command=_trust)
 
+    shelf = commands.add_parser("list", help="show the images in a folder", description=_LIST)
+    shelf.add_argument("folder", metavar="FOLDER", nargs="?", default=".", help="where to look, with the folders below")
+    shelf.add_argument("--json", action="store_true", help="print a JSON list")
+    shelf.set_defaults(command=_list)
+
+    prune = commands.add_parser("prune", help="remove images from a folder", description=_PRUNE)
+    prune.add_argument("folder", metavar="FOLDER", nargs="?", default=".", help="where to look, with the folders below")
+    prune.add_argument("--refused", action="store_true", help="those that cannot be loaded in this environment")
+    prune.add_argument("--max-size", metavar="SIZE", help="the oldest, until the others have no more than this, such as 500MB")
+    prune.add_argument("--older-than", metavar="DAYS", type=float, help="those that were saved before so many days")
+    prune.add_argument("-n", "--dry-run", action="store_true", help="only say what would be removed")
+    prune.set_defaults(command=_prune)
+
     doctor = commands.add_parser("doctor", help="check this installation", description=_DOCTOR)
     doctor.add_argument("--json", action="store_true", help="print everything as one JSON object")
     doctor.set_defaults(command=_doctor)
@@ -143,6 +156,8 @@ _COMPACT = (
     "Fold the records that processes have added to the journal of an image into the image, and remove the journal. Nothing is "
     "compiled anew."
 )
+_LIST = "Show the images in a folder: entries, bytes, CPU targets, versions, and why one cannot be loaded here."
+_PRUNE = "Remove images of yours, with their journals. Nothing is removed without an option that says which."
 _TRUST = "Put your own seal on an image. Its machine code will then run in your processes: do this only if you trust its maker."
 _DOCTOR = "Show versions, CPU, linkers and key, and probe what aotnb relies on; the exit status is 1 if something is wrong."
 _DEMO = "Trace and save in one kernel, load and run in a fresh one, and compare first calls."
@@ -211,6 +226,28 @@ def _compact(args: argparse.Namespace) -> int:
 
     saved = saving.compact(args.file, link=args.link)
     print(f"{args.file}: {counted(saved.entries, 'entry', 'entries')}, {saved.size} bytes, linked by {saved.linker}")
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    import dataclasses
+
+    from aotnb.display.asked import images
+
+    found = images(args.folder)
+    if args.json:
+        _print_json([dataclasses.asdict(image) for image in found.record])
+    else:
+        print(found.text(limit=len(found)))
+    return 0
+
+
+def _prune(args: argparse.Namespace) -> int:
+    from aotnb.display.asked import prune
+
+    which = {"refused": args.refused, "max_size": args.max_size, "older_than": args.older_than}
+    gone = prune(args.folder, **which, dry_run=args.dry_run)
+    print(gone.text(limit=len(gone)))
     return 0
 
 

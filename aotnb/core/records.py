@@ -93,6 +93,24 @@ class Straggler:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageFile:
+    """An image in a folder. ``size`` in bytes, its journal included; ``saved`` in seconds since 1970.
+
+    ``reason`` and ``detail`` say why it cannot be loaded here, and are empty where it can.
+    """
+
+    path: str
+    size: int
+    saved: float
+    entries: int | None = None
+    target: str = ""
+    numba: str = ""
+    python: str = ""
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Root:
     """One root in the table of its method.
 

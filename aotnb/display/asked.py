@@ -10,7 +10,7 @@ from aotnb.display import bundle
 from aotnb.display.bundle import Report
 from aotnb.errors import AotError
 from aotnb.image.contents import specializations
-from aotnb.reports import parcels
+from aotnb.reports import parcels, shelf
 from aotnb.reports.changes import Invalidations
 from aotnb.reports.differences import Side
 from aotnb.reports.merges import merge_tables
@@ -148,6 +148,64 @@ def _trace(trace: session.Trace | str) -> session.Trace:
     if trace not in known:
         raise AotError(f"there is no trace {trace!r}" + (f"; known: {', '.join(known)}" if known else ""))
     return known[trace]
+
+
+def images(folder: str | os.PathLike[str] = ".") -> Report:
+    """Return a report on the images in a folder and the folders below it, one row for each, the latest first.
+
+    Columns of ``.frame``
+    ---------------------
+    image : str
+        The file.
+    entries : int
+        How many specializations it has code for; missing where it cannot be read.
+    bytes : int
+        Its size, with that of its journal.
+    saved : str
+        When.
+    target : str
+        The CPU targets.
+    numba, python : str
+        The versions that it was made with.
+    reason, detail : str
+        Why it cannot be loaded here: reason code and sentence; empty where it can.
+    """
+    return bundle.images_report(shelf.images(folder))
+
+
+def prune(
+    folder: str | os.PathLike[str] = ".",
+    *,
+    refused: bool = False,
+    max_size: int | str | None = None,
+    older_than: float | None = None,
+    dry_run: bool = False,
+) -> Report:
+    """Remove images with their journals from a folder and the folders below it; return a report on them, as of :func:`images`.
+
+    Only whole images with your seal are removed; with *refused* also what is damaged or in another version of the format.
+
+    Parameters
+    ----------
+    folder
+        Where they are.
+    refused
+        Those that cannot be loaded in this environment: another version of Python, Numba, NumPy or the file format,
+        another CPU, or a damaged file.
+    max_size
+        The oldest ones, until the others have no more than these bytes; texts such as "500MB" are understood.
+    older_than
+        Those that were saved more than this many days ago.
+    dry_run
+        Remove nothing, and report on what would be removed.
+
+    Raises
+    ------
+    AotError
+        If nothing says which images may go, or if one cannot be removed.
+    """
+    gone = shelf.prune(folder, refused=refused, max_size=max_size, older_than=older_than, dry_run=dry_run)
+    return bundle.images_report(gone, "would be removed: " if dry_run else "removed: ")
 
 
 def diff(a: Any, b: Any) -> Report:

@@ -13,7 +13,7 @@ from aotnb.core.records import LoadReport, SaveReport, Status
 from aotnb.core.words import counted
 from aotnb.display import plots
 from aotnb.display.page import write_page
-from aotnb.display.render import html_lines, html_table, text_table, without_empty_columns
+from aotnb.display.render import TEXT_ROWS, html_lines, html_table, text_table, without_empty_columns
 from aotnb.image.contents import code_sizes
 from aotnb.reports import changes, tables
 from aotnb.reports.changes import Invalidations
@@ -22,6 +22,7 @@ from aotnb.reports.explain import cure, sentence
 from aotnb.reports.frames import frame
 from aotnb.reports.parcels import parcels_table
 from aotnb.reports.question import Explanation, arguments_table, compile_times
+from aotnb.reports.shelf import images_table
 from aotnb.reports.stragglers import stragglers_table
 from aotnb.reports.tables import Table, TraceLike
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from aotnb.core.records import Parcel, Straggler
+    from aotnb.core.records import ImageFile, Parcel, Straggler
     from aotnb.display.explorer import Rows
 
 
@@ -119,8 +120,12 @@ class Report:
         view = self._shown(self._table()) if self._shown is not None else None
         return [without_empty_columns(table) for table in (self._extra, view) if table is not None and table.rows]
 
+    def text(self, limit: int = TEXT_ROWS) -> str:
+        """Return the text face with at most *limit* rows of a table."""
+        return "\n\n".join(["\n".join(self._lines), *(text_table(view, limit, more=self._more) for view in self._views())])
+
     def __repr__(self) -> str:
-        return "\n\n".join(["\n".join(self._lines), *(text_table(view, more=self._more) for view in self._views())])
+        return self.text()
 
     def _repr_html_(self) -> str:
         return html_lines(self._lines) + "".join(html_table(view, more=self._more) for view in self._views())
@@ -387,6 +392,21 @@ def parcel_report(found: list[Parcel], written: dict[str, Path]) -> Report:
         lambda shown: _select(shown, wanted),
         title="Packages",
         plot=lambda: plots.bars("Compile time by package", "seconds", [(p.package, p.seconds) for p in found]),
+    )
+
+
+def images_report(found: list[ImageFile], said: str = "") -> Report:
+    """Return the images of a folder, or those that were removed."""
+    here = sum(not image.reason for image in found)
+    line = f"{said}{counted(len(found), 'image')}, {sum(image.size for image in found) / 1024:.0f} KB"
+    wanted = ("image", "entries", "bytes", "saved", "target", "numba", "python", "reason")
+    return Report(
+        found,
+        [line if said else f"{line}; {here} can be loaded here", *_reason_lines(Counter(i.reason for i in found if i.reason))],
+        lambda: images_table(found),
+        lambda table: _select(table, wanted),
+        title="Images",
+        plot=lambda: plots.bars("Images", "bytes", [(image.path, image.size) for image in found]),
     )
 
 

@@ -24,6 +24,9 @@ _MAGIC = re.compile(r"(?:\s*[\w, ]+=)?\s*%{0,2}(?P<name>" + "|".join(AotMagics.m
 _TAKES = {
     "aot_save": _FILE,
     "aot_load": _FILE,
+    "aot_compact": _FILE,
+    "aot_list": _FILE,
+    "aot_prune": _FILE,
     "aot_diff": _SIDE,
     "aot_report": _TRACE,
     "aot_parcel": _TRACE,

@@ -316,6 +316,31 @@ class AotMagics(Magics):
         return bundle.diff_report(asked.side(args.a), asked.side(args.b))
 
     @magic_arguments()
+    @argument("folder", nargs="?", default=".", metavar="FOLDER", type=file_name, help="Where to look, with the folders below.")
+    @no_var_expand
+    @line_magic
+    @one_sentence
+    def aot_list(self, line: str) -> bundle.Report:
+        """Show the images in a folder: size, entries, CPU targets, versions, and why one cannot be loaded here."""
+        return asked.images(_parse(self.aot_list, line).folder)
+
+    @magic_arguments()
+    @argument("folder", nargs="?", default=".", metavar="FOLDER", type=file_name, help="Where to look, with the folders below.")
+    @argument("--refused", action="store_true", help="Remove images that cannot be loaded in this environment.")
+    @argument("--max-size", metavar="SIZE", help="Remove the oldest until the others have no more than this, such as 500MB.")
+    @argument("--older-than", metavar="DAYS", type=float, help="Remove images that were saved before so many days.")
+    @argument("-n", "--dry-run", action="store_true", help="Show what would be removed, and remove nothing.")
+    @no_var_expand
+    @line_magic
+    @one_sentence
+    def aot_prune(self, line: str) -> bundle.Report:
+        """Remove images with their journals: those that cannot be loaded here, the oldest beyond a size, or the old ones."""
+        args = _parse(self.aot_prune, line)
+        return asked.prune(
+            args.folder, refused=args.refused, max_size=args.max_size, older_than=args.older_than, dry_run=args.dry_run
+        )
+
+    @magic_arguments()
     @no_var_expand
     @line_magic
     @one_sentence

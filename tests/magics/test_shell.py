@@ -199,6 +199,8 @@ def test_stragglers_say_what_is_nearest(traced: Any) -> None:
         ("%aot_roots nobody", "'nobody'"),
         ("%aot_roots --merge missing.aot text.aot", "there is no image"),
         ("%aot_roots double --merge text.aot text.aot", "neither"),
+        ("%aot_list nowhere", "no folder nowhere"),
+        ("%aot_prune", "nothing says which"),
         ("%aot_stragglers x", "unrecognized arguments: x; %aot_stragglers? shows"),
         ("%aot_save x.aot --lnk cc", "did you mean --link?"),
         ("%aot_explain missing(1)", "name 'missing' is not defined; run the cell"),
