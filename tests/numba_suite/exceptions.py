@@ -52,6 +52,8 @@ LOOKS_AT_COMPILATION: dict[str, str] = {
     "test_function_type.TestInliningFunctionType.test_inlining_global_dispatcher": "the number of blocks in the optimised IR",
     "test_extending.TestOverloadMethodCaching.test_caching_overload_method": _CACHE,
     "test_linalg.TestProduct.test_contiguity_warnings": "a warning that the compiler prints",
+    **dict.fromkeys((f"test_withlifting.TestLiftByPass.test_lift{number}" for number in range(1, 6)), _OWN_PIPELINE),
+    **dict.fromkeys((f"test_withlifting.TestLiftCall.test_liftcall{number}" for number in range(1, 4)), _OWN_PIPELINE),
     "test_withlifting.TestLiftObjCaching.test_objmode_caching_basic": _CACHE,
     "test_withlifting.TestLiftObjCaching.test_objmode_caching_call_closure_bad": _CACHE,
     "test_withlifting.TestLiftObjCaching.test_objmode_caching_call_closure_good": _CACHE,
