@@ -24,7 +24,15 @@ BASE_SLOT = "aotnb.base."  # begins the name of a slot through which a function 
 
 
 class ImageLibrary(AOTCodeLibrary):
-    """Numba's library for code made ahead of time; what a module only declares is not run through the passes."""
+    """Numba's library for code made ahead of time; what a module only declares is not run through the passes.
+
+    It lives in an LLVM context of its own: what the process has compiled before neither slows it down nor shows in its bitcode.
+    """
+
+    def __init__(self, codegen: Any, name: str) -> None:
+        super().__init__(codegen, name)
+        self.context = ll.create_context()
+        self._final_module: Any = ll.parse_assembly(str(codegen._create_empty_module(name)), self.context)
 
     def _optimize_functions(self, ll_module: Any) -> None:
         ll_module.data_layout = self._codegen._data_layout
@@ -49,27 +57,30 @@ class ImageCodegen(AOTCPUCodegen):
 
 @dataclass(slots=True)
 class UnitSource:
-    """Text of a unit's libraries, optimised units whose functions it may inline, and the functions that others call.
+    """Text of a unit's libraries, what it may inline of optimised units, and the functions that others call.
 
     ``names`` gives the names that functions have in the object, where these are not those of the raw IR; ``suffix`` ends the
     names of all that a linker would keep only once. ``helpers`` are functions of this process that are called through slots.
+    ``offered``: other units may inline its functions.
     """
 
     own: list[str]
-    available: list[UnitObject]
+    available: list[str]
     exported: frozenset[str]
     size: str = ""  # "optsize" or "minsize"
     suffix: str = ""
     names: dict[str, str] = field(default_factory=dict)
     helpers: frozenset[str] = frozenset()
+    offered: bool = False
 
 
 @dataclass(slots=True)
 class UnitObject:
-    """Object code of a unit, and its optimised IR for those who inline it."""
+    """Object code of a unit, what others may inline of it (None: that was not asked), and all of its optimised IR."""
 
     data: bytes
     exported: frozenset[str] = frozenset()
+    inlinable: str | None = None
     bitcode: bytes = b""
     optimise_seconds: float = 0.0
     emit_seconds: float = 0.0
@@ -118,11 +129,11 @@ def runtime_functions() -> frozenset[str]:
 
 @global_compiler_lock
 def compile_unit(
-    unit: UnitSource, runtime: str, cpu: str, features: str, optimised: Callable[[bytes], None] = lambda bitcode: None
+    unit: UnitSource, runtime: str, cpu: str, features: str, optimised: Callable[[str | None], None] = lambda inlinable: None
 ) -> UnitObject:
     """Optimise and emit one unit. Deterministic: equal texts give equal bytes.
 
-    *optimised* is given the bitcode as soon as it is there, before the slow step to an object.
+    *optimised* is given what others may inline as soon as it is there, before the slow step to an object.
     """
     started = time.perf_counter()
     library = ImageCodegen(cpu, features).create_library("unit")
@@ -132,11 +143,9 @@ def compile_unit(
         helper.visibility = "hidden"  # called as it is, not through a table in which another library could take its place
     own = _link(library, unit.own)
     module = library._final_module
-    for other in unit.available:
+    for other in reversed(unit.available):  # callers before what they call: the linker takes what has a caller by then
         # optimised already, by the same two steps: linked as it is, like a library that Numba links into another
-        module.link_in(ll.parse_bitcode(other.bitcode))
-        for name in other.exported:
-            module.get_function(name).linkage = "available_externally"
+        module.link_in(ll.parse_assembly(other, library.context))
     looping = set().union(*map(looping_functions, unit.own))
     for name in own:
         function = module.get_function(name)
@@ -153,9 +162,10 @@ def compile_unit(
     library._optimize_final_module()
     module = library._final_module
     module.verify()
+    inlinable = _inlinable(library, unit.exported) if unit.offered else None
     bitcode = module.as_bitcode()
     middle = time.perf_counter()
-    optimised(bitcode)
+    optimised(inlinable)
     _call_through_slots(library, unit.helpers)
     for function in list(module.functions):
         if function.name in unit.names:
@@ -164,7 +174,42 @@ def compile_unit(
             # a linker keeps one of those with one name, which must not be that for another CPU
             function.name += unit.suffix
     data = library._codegen._tm.emit_object(module)
-    return UnitObject(data, unit.exported, bitcode, middle - started, time.perf_counter() - middle)
+    return UnitObject(data, unit.exported, inlinable, bitcode, middle - started, time.perf_counter() - middle)
+
+
+_INLINED = 250  # instructions; LLVM takes no function for inlining of which more than about 50 would be left over
+
+
+def _inlinable(library: Any, exported: frozenset[str]) -> str:
+    """Return what others may inline of an optimised library: its *exported* functions but large ones, with what they need."""
+    head, *functions = str(library._final_module).split("\ndefine ")
+    parts = [head]
+    offered = []
+    for text in functions:
+        line, _, body = text.partition(" {\n")
+        name = defined_functions(f"define {text}")[0]
+        if name not in exported:
+            parts.append(f"define {text}")
+        elif body.count("\n  ") < _INLINED or "alwaysinline" in _attributes(library._final_module.get_function(name)):
+            parts.append(f"define {text}")
+            offered.append(name)
+        else:
+            parts.append(f"declare {line}{body.partition(chr(10) + '}')[2]}")
+    if not offered:
+        return ""
+    module = ll.parse_assembly("\n".join(parts), library.context)
+    passes = ll.create_new_module_pass_manager()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.add_strip_dead_prototype_pass()
+    passes.run(module, library._codegen._pass_builder())
+    for name in offered:
+        module.get_function(name).linkage = "available_externally"
+    module.name = "aotnb"
+    return str(module)
+
+
+def _attributes(function: Any) -> str:
+    return " ".join(attribute.decode() for attribute in function.attributes)
 
 
 def _call_through_slots(library: Any, helpers: frozenset[str]) -> None:
@@ -176,7 +221,7 @@ def _call_through_slots(library: Any, helpers: frozenset[str]) -> None:
         return
     lines = [f'@"{stub_slot(name)}" = external hidden global ptr' for name in found]
     lines += [forwarding_stub(line, inlined=True) for line in found.values()]
-    stubs = parse_module("\n".join(lines))
+    stubs = parse_module("\n".join(lines), library.context)
     stubs.data_layout = library._codegen._data_layout
     module.link_in(stubs)
     for name in found:
@@ -191,7 +236,7 @@ def _link(library: Any, texts: Iterable[str]) -> set[str]:
     defined: set[str] = set()
     for text in texts:
         for part in module_texts(text):
-            module = parse_module(part)
+            module = parse_module(part, library.context)
             for function in module.functions:
                 if not function.is_declaration:
                     defined.add(function.name)
@@ -201,29 +246,19 @@ def _link(library: Any, texts: Iterable[str]) -> set[str]:
     return defined
 
 
-def text_of_bitcode(bitcode: bytes) -> str:
-    """Return a module as text. It is the same in every process, where bitcode counts what else its LLVM context knows."""
-    return str(ll.parse_bitcode(bitcode))
-
-
-def bitcode_of_text(text: str) -> bytes:
-    """The inverse of :func:`text_of_bitcode`."""
-    return ll.parse_assembly(text).as_bitcode()  # type: ignore[no-any-return]
-
-
 @global_compiler_lock
 def assembly_of(bitcode: bytes, cpu: str, features: str) -> bytes:
     """Return the assembly of an optimised unit."""
     generator = ImageCodegen(cpu, features)
-    module = ll.parse_bitcode(bitcode)
+    module = ll.parse_bitcode(bitcode, ll.create_context())
     text: str = generator._tm.emit_assembly(module)
     return text.encode()
 
 
-def parse_module(text: str) -> Any:
-    """Parse the text of a canonical module."""
+def parse_module(text: str, context: Any = None) -> Any:
+    """Parse the text of a canonical module, in the LLVM context of this process where no other is given."""
     try:
-        module = ll.parse_assembly(text)
+        module = ll.parse_assembly(text, context)
         module.triple = ll.get_process_triple()
         module.verify()
     except RuntimeError as error:
@@ -237,7 +272,7 @@ def emit_text(text: str, cpu: str, features: str) -> bytes:
     """Emit a module that needs no further optimisation than its own, such as the table."""
     generator = ImageCodegen(cpu, features)
     library = generator.create_library("table")
-    library.add_llvm_module(parse_module(text))
+    library.add_llvm_module(parse_module(text, library.context))
     return generator._tm.emit_object(library._final_module)  # type: ignore[no-any-return]
 
 

@@ -17,7 +17,8 @@ from aotnb.core.digest import digest
 from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
 
-_TOKEN = re.compile(r'(c"[^"]*"|[@%](?:"[^"]*"|[\w.$-]+)|^(?:"[^"]*"|[\w.$-]+):)', re.MULTILINE)
+# a label has the blocks that lead to it in a comment, which LLVM does not need
+_TOKEN = re.compile(r'(c"[^"]*"|[@%](?:"[^"]*"|[\w.$-]+)|^(?:"[^"]*"|[\w.$-]+):(?: +;.*)?)', re.MULTILINE)
 # LLVM prints no character beyond ASCII, so no string constant can look like a placeholder
 SELF = "\u00a7"
 _PLACEHOLDER = re.compile(rf'@"?{SELF}\.([\w.]+)"?')
@@ -64,11 +65,13 @@ class CanonicalLibrary:
 
 def defined_functions(text: str) -> list[str]:
     """Return the functions that the text of a module defines, in order."""
-    return _defined(text.split("\n"))
+    return [match[1].strip('"') for part in _parts(text)[1:] if (match := _FUNCTION.match(part))]
 
 
-def _defined(lines: list[str]) -> list[str]:
-    return [match[1].strip('"') for line in lines if line.startswith("define ") and (match := _FUNCTION.match(line))]
+def _parts(text: str) -> list[str]:
+    """Split the text of a module: what comes before its functions, and each function with what comes after it."""
+    head, *functions = f"\n{text}".split("\ndefine ")
+    return [head, *(f"define {function}" for function in functions)]
 
 
 def looping_functions(text: str) -> set[str]:
@@ -109,15 +112,31 @@ def _has_circle(graph: dict[str, list[str]]) -> bool:
     return taken < len(waiting)
 
 
-class _Memo(dict[str, str]):
-    """Answers of a function, each asked for once; nearly all lookups then stay inside the dictionary."""
+class _Names(dict[str, str]):
+    """New names by token; those of variables, arguments and blocks (which may have one with a type of *types*) are numbered."""
 
-    def __init__(self, answer: Callable[[str], str]) -> None:
-        self._answer = answer
+    def __init__(self, types: set[str], rename_global: Callable[[str], str]) -> None:
+        self._types, self._global = types, rename_global
+        self._locals: dict[str, str] = {}
 
-    def __missing__(self, key: str) -> str:
-        found = self[key] = self._answer(key)
+    def __missing__(self, token: str) -> str:
+        first = token[0]
+        if first == "%":
+            found = token
+            if token not in self._types:  # not by a call of _local: nearly all tokens come this way
+                found = "%" + self._locals.setdefault(token[1:], f"v{len(self._locals)}")
+        elif first == "@":
+            found = self._global(token)
+        elif first == "c" and token[1] == '"':
+            found = token
+        else:
+            quoted = first == '"'
+            found = self._local(token[: token.index('"', 1) + 1] if quoted else token.partition(":")[0]) + ":"
+        self[token] = found
         return found
+
+    def _local(self, name: str) -> str:
+        return self._locals.setdefault(name, f"v{len(self._locals)}")
 
 
 class _Rewriter:
@@ -132,43 +151,28 @@ class _Rewriter:
         self.recursions: dict[str, tuple[str, str]] = {}  # called function -> (placeholder, canonical name)
         self.internal: set[str] = set()
         self._constants = 0
-        self._locals: dict[str, str] = {}
         self._types: set[str] = set()
 
-    def module(self, lines: list[str]) -> list[str]:
-        """Rewrite one module."""
+    def module(self, text: str) -> list[str]:
+        """Rewrite one module; return what comes before its functions, and each function with what comes after it."""
+        head, *functions = _parts(text)
+        lines = head.split("\n")
         self.globals = {}
         self.internal = {match[1].strip('"') for line in lines if line[:1] == "@" and (match := _CONSTANT.match(line))}
         self._types = {match[1] for line in lines if line[:1] == "%" and (match := _TYPE.match(line))}
         start = next(number for number, line in enumerate(lines) if line.startswith("target triple"))
-        head, *functions = "\n".join(lines[start + 1 :]).split("\ndefine ")
-        rewritten = [self._rename(head), *("define " + self._rename(function) for function in functions)]
-        return "\n".join(rewritten).split("\n")
+        return [self._rename("\n".join(lines[start + 1 :])), *map(self._rename, functions)]
 
     def _rename(self, text: str) -> str:
         """Rename what stands outside of functions, or in one function, whose names are its own."""
-        self._locals = {}
         parts = _TOKEN.split(text)
-        parts[1::2] = map(_Memo(self._token).__getitem__, parts[1::2])
+        parts[1::2] = map(_Names(self._types, self._renamed).__getitem__, parts[1::2])
         return "".join(parts)
 
-    def _token(self, token: str) -> str:
-        first = token[0]
-        if first == "@":
-            found = self.globals.get(token)
-            if found is None:
-                found = self.globals[token] = "@" + _quote(self._global(token[1:].strip('"')))
-            return found
-        if first == "%":
-            return token if token in self._types else "%" + self._local(token[1:])
-        if first == "c" and token.endswith('"'):
-            return token
-        return self._local(token[:-1]) + ":"
-
-    def _local(self, name: str) -> str:
-        found = self._locals.get(name)
+    def _renamed(self, token: str) -> str:
+        found = self.globals.get(token)
         if found is None:
-            found = self._locals[name] = f"v{len(self._locals)}"
+            found = self.globals[token] = "@" + _quote(self._global(token[1:].strip('"')))
         return found
 
     def _global(self, name: str) -> str:
@@ -244,15 +248,15 @@ def canonicalize(raw: RawLibrary, known: dict[str, str]) -> CanonicalLibrary:
     *known* maps the function and environment names of the libraries that it uses to their canonical names.
     """
     deferred: dict[str, str] = {}
-    modules = [_numbered_types(text, deferred).split("\n") for text in raw.texts]
+    modules = [_numbered_types(text, deferred) for text in raw.texts]
     own: dict[str, str] = {}
-    for lines in modules:
-        for name in _defined(lines):
+    for text in modules:
+        for name in defined_functions(text):
             own.setdefault(name, f"{SELF}.f{len(own)}")
     rewriter = _Rewriter(own, known)
     texts = []
-    for lines in modules:
-        rewritten = rewriter.module(lines)
+    for text in modules:
+        rewritten = rewriter.module(text)
         texts.append(_tidy(rewritten, dict(rewriter.recursions.values())))
     joined = "\n; next module\n".join(texts)
     if baked := _BAKED.search(joined):
@@ -304,32 +308,42 @@ _SYMBOL = re.compile(r'@(?:"([^"]+)"|([\w.$-]+))')
 _OWNER = re.compile(r"(.*\.[0-9a-f]{20})\.")  # a canonical name begins with that of its library, which ends with a digest
 
 
-def _tidy(module: list[str], recursions: dict[str, str]) -> str:
+def _tidy(parts: list[str], recursions: dict[str, str]) -> str:
     """Turn definitions of per-process globals into slots, and uses of data symbols into loads from slots."""
     lines: list[str] = []
     seen: set[str] = set()
-    declared = {match[1] for line in module if line[:2] == "de" and (match := _FUNCTION.match(line))}
-    for line in module:
-        if line.startswith("  ") and DATA_PREFIX not in line:
-            lines.append(line)
-        elif line.startswith("@"):
-            rewritten = _tidy_global(line, recursions, declared)
-            if rewritten is not None:
-                lines.append(rewritten)
-        elif line.startswith("declare "):
-            # two libraries of equal content have become one, and so have their declarations
-            match = _FUNCTION.match(line)
-            name = line if match is None else match[1]
-            if name not in seen:
-                seen.add(name)
+    bodies = [("", parts[0]), *(_body(part) for part in parts[1:])]
+    declared = {match[1] for body, _ in bodies if (match := _FUNCTION.match(body))}
+    declared |= {
+        match[1] for _, rest in bodies for line in rest.split("\n") if line[:2] == "de" and (match := _FUNCTION.match(line))
+    }
+    for body, rest in bodies:
+        if DATA_PREFIX in body:
+            for number, line in enumerate(body.split("\n")):
+                lines.extend(_load_data(line, number) if DATA_PREFIX in line else [line])
+        elif body:
+            lines.append(body)
+        for line in rest.split("\n"):
+            if line.startswith("@"):
+                rewritten = _tidy_global(line, recursions, declared)
+                if rewritten is not None:
+                    lines.append(rewritten)
+            elif line.startswith("declare "):
+                # two libraries of equal content have become one, and so have their declarations
+                match = _FUNCTION.match(line)
+                name = line if match is None else match[1]
+                if name not in seen:
+                    seen.add(name)
+                    lines.append(line)
+            elif line and not line.startswith(";"):
                 lines.append(line)
-        elif DATA_PREFIX in line:
-            lines.extend(_load_data(line, len(lines)))
-        elif line.startswith(";") or not line:
-            continue
-        else:
-            lines.append(line)
     return "\n".join(lines) + "\n"
+
+
+def _body(function: str) -> tuple[str, str]:
+    """Split a function from what comes after it; the lines between its blocks fall away."""
+    body, _, rest = function.partition("\n}\n")
+    return body.replace("\n\n", "\n") + "\n}", rest
 
 
 def _tidy_global(line: str, recursions: dict[str, str], declared: set[str]) -> str | None:

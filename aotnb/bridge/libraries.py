@@ -23,12 +23,9 @@ class LibraryFacts:
     texts: list[str]  # its modules as LLVM prints them
     wrappers: list[str]  # those of its wrappers for Python and for C
     links: list[Any]
+    wrapper_names: list[str] = field(default_factory=list)
     unresolved: list[str] = field(default_factory=list)
     missing: bool = False
-
-    def wrapper_names(self) -> list[str]:
-        """Return the names of its wrappers."""
-        return [name for text in self.wrappers for name in defined_functions(text)]
 
     def mentions(self, name: str) -> bool:
         """Return whether its own code refers to a function called *name*."""
@@ -47,16 +44,18 @@ def library_facts(library: Any) -> LibraryFacts:
     for bitcode in raw or ():
         # printed once and read as text from here on: asking LLVM for each name takes several times as long
         text = str(ll.parse_bitcode(bitcode))
-        if any(name.startswith(("_ZN7cpython", "cfunc.")) for name in defined_functions(text)):
+        names = defined_functions(text)
+        if any(name.startswith(("_ZN7cpython", "cfunc.")) for name in names):
             facts.wrappers.append(text)
+            facts.wrapper_names += names
         else:
             facts.texts.append(text)
             facts.unresolved += _UNRESOLVED.findall(text)
     if _calls_wrappers(facts):
-        facts.texts, facts.wrappers = facts.texts + facts.wrappers, []
+        facts.texts, facts.wrappers, facts.wrapper_names = facts.texts + facts.wrappers, [], []
     return facts
 
 
 def _calls_wrappers(facts: LibraryFacts) -> bool:
     """Return whether the code needs its own wrappers: a generator in object mode makes the object whose steps Python asks for."""
-    return any(map(facts.mentions, facts.wrapper_names()))
+    return any(map(facts.mentions, facts.wrapper_names))

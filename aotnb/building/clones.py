@@ -10,8 +10,8 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from aotnb.bridge.codegen import declarations
 from aotnb.bridge.irtext import looping_functions
+from aotnb.building.functions import UnitCode
 from aotnb.building.shards import UnitJob
 from aotnb.building.units import entry_symbols, plan_units
 from aotnb.core.targets import Target
@@ -69,8 +69,7 @@ def versions_of(
         return target if has(unit, target) else targets[target].base
 
     for number, unit in enumerate(units):
-        texts = [libraries[name].text for name in unit.libraries]
-        declared = {name for text in texts for name in declarations(text)} if unit.wrapper else set()
+        code = UnitCode([libraries[name].text for name in unit.libraries])
         called = {owner[used] for name in unit.libraries for used in libraries[name].uses} | {number}
         for target, cpu in enumerate(targets):
             if not has(number, target):
@@ -79,7 +78,7 @@ def versions_of(
             available = []
             for other in sorted(called):
                 if unit.wrapper and other != number and any(has(other, further) for further in partial):
-                    behind = units[other].exported & declared
+                    behind = units[other].exported & code.declared
                     redirected |= behind
                     names.update((name, name + STUB) for name in behind)
                     continue
@@ -91,7 +90,7 @@ def versions_of(
             suffix = _suffix(target)
             jobs.append(
                 UnitJob(
-                    texts,
+                    code,
                     available,
                     unit.exported,
                     cpu.cpu,

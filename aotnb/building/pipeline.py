@@ -178,7 +178,7 @@ def dump(
     needed = {number for unit in job.units for number in unit.available}
     inlined = frozenset(place for place, number in enumerate(linking) if number in needed)
     functions = [
-        (unit.target, function_rows(unit.texts, unit.names, unit.suffix, item.data))
+        (unit.target, function_rows(unit.code, unit.names, unit.suffix, item.data))
         for unit, item in zip(units, objects, strict=True)
     ]
     parts["units"] = pack_units([keys[number] for number in linking], objects, functions, inlined, linked=bool(linked.native))
@@ -216,10 +216,10 @@ def _append(image: Path, record: bytes) -> tuple[Path, int]:
 
 
 def _in_stock(job: Job, keys: list[str]) -> dict[int, UnitObject]:
-    """Return the units that an earlier image has compiled, by number; one that others inline from needs its bitcode."""
+    """Return the units that an earlier image has compiled, by number; for one that others inline from, it must say what."""
     needed = {number for unit in job.units for number in unit.available}
     found = {number: job.stock[key] for number, key in enumerate(keys) if key in job.stock}
-    return {number: unit for number, unit in found.items() if unit.bitcode or number not in needed}
+    return {number: unit for number, unit in found.items() if unit.inlinable is not None or number not in needed}
 
 
 def _why_empty(plan: Plan) -> str:

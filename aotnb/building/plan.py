@@ -89,6 +89,7 @@ class Planner:
         # loops around kernels: whose they are, and of which kind
         self._loops = {id(loop): (i, kind) for i in recorder.instances for kind, (loop, _, _) in i.wrappers.items()}
         self._problems: dict[int, tuple[str, str]] = {}  # id of a live instance -> why it cannot be saved
+        self._classes: dict[int, list[tuple[str, Any]]] = {}  # id of a live instance -> its types that are made of live objects
         self._known: dict[str, str] = {}  # Numba's function and environment names -> canonical names
         self._twins: dict[int, int] = {}  # id of a live instance -> its number among those that only their objects tell apart
 
@@ -159,12 +160,20 @@ class Planner:
             if id(current) in seen:
                 continue
             seen.add(id(current))
-            returned = () if current.result is None else (current.result.signature.return_type,)
-            for value in (*current.args, *returned, *(read.value for read in current.reads.values())):
-                for typ in numba_facts.types_of_objects(value):
-                    if found.setdefault(digest(encode_type(typ)), typ) != typ:
-                        raise NotRelocatable(refusal("two_classes", function=current.qualname))
+            for identity, typ in self._classes_of(current):
+                if found.setdefault(identity, typ) != typ:
+                    raise NotRelocatable(refusal("two_classes", function=current.qualname))
             stack.extend(callee.instance for callee in current.callees)
+
+    def _classes_of(self, instance: Instance) -> list[tuple[str, Any]]:
+        """Return the types that only a live object stands for in what *instance* takes, gives and read, each with a digest."""
+        known = self._classes.get(id(instance))
+        if known is None:
+            returned = () if instance.result is None else (instance.result.signature.return_type,)
+            values = (*instance.args, *returned, *(read.value for read in instance.reads.values()))
+            known = [(digest(encode_type(typ)), typ) for value in values for typ in numba_facts.types_of_objects(value)]
+            self._classes[id(instance)] = known
+        return known
 
     def _add_entry(self, instance: Instance) -> None:
         if instance.maker is not None or instance.is_given_inner:
@@ -447,7 +456,7 @@ class Planner:
         """Take in the wrappers of what *facts* takes the address of: a function that is a value is called as C calls it."""
         for key in self._uses(id(facts.library)):
             used, group = self._facts[key], self._groups.get(key)
-            if group is not None and group.problem is None and any(map(facts.mentions, used.wrapper_names())):
+            if group is not None and group.problem is None and any(map(facts.mentions, used.wrapper_names)):
                 self._wrap(group, used)
 
     def _wrap(self, group: _Group, facts: LibraryFacts) -> None:

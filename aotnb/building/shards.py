@@ -1,12 +1,14 @@
 """Units -> objects, in one process or in several: a shard is a set of units that one process optimises and emits.
 
-The units are dealt out by weight, heaviest first to the lightest shard. A unit that inlines functions of another one gets
-that one's optimised bitcode, from whichever shard made it; so the objects are the same for any number of shards.
-llvmlite holds one lock in a process, hence processes and not threads.
+The units are dealt out by weight, heaviest first to the lightest shard; a process that has nothing left to do, or has to wait,
+takes units of the others. A unit that inlines functions of another one gets that one's optimised IR, from whichever process
+made it; so the objects are the same for any number of shards. llvmlite holds one lock in a process, hence processes and not
+threads; the first shard is that of the process which saves.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import time
@@ -18,7 +20,7 @@ from aotnb.bridge.codegen import UnitObject, UnitSource, aligned_loops, compile_
 from aotnb.bridge.environment import apply_settings, compiler_settings, process_tree
 from aotnb.bridge.irtext import defined_functions
 from aotnb.bridge.symbols import is_helper
-from aotnb.building.functions import function_weights
+from aotnb.building.functions import UnitCode
 from aotnb.building.worker import Channel, Worker
 from aotnb.core.digest import digest
 from aotnb.core.records import Shard
@@ -26,15 +28,16 @@ from aotnb.errors import AotWarning, BuildError, UnitError
 from aotnb.image.model import library_of
 
 MIN_WEIGHT = 1000  # below it one shard is always enough
+_HEAR = 0.2  # seconds after which a thread that waits is woken up, so that an interrupt is heard
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(slots=True)
 class UnitJob:
-    """One unit for one CPU: its texts, the jobs whose functions it may inline, and the functions that others call."""
+    """One unit for one CPU: its code, the jobs whose functions it may inline, and the functions that others call."""
 
-    texts: list[str]
+    code: UnitCode
     available: list[int]
     exported: frozenset[str]
     cpu: str
@@ -58,7 +61,7 @@ class Compiled:
 
 def weight_of(job: UnitJob) -> int:
     """Return (1 + instructions + blocks) x (clones + 1), summed over the functions of a unit."""
-    return sum(function_weights(job.texts).values()) * (job.clones + 1)
+    return sum(job.code.weights.values()) * (job.clones + 1)
 
 
 def unit_keys(jobs: Sequence[UnitJob], runtime: str) -> list[str]:
@@ -68,7 +71,7 @@ def unit_keys(jobs: Sequence[UnitJob], runtime: str) -> list[str]:
     for job in jobs:
         inlined = [keys[other] for other in job.available]
         how = [job.cpu, job.features, job.size, job.suffix, job.names, sorted(job.helpers)]
-        keys.append(digest([around, job.texts, inlined, sorted(job.exported), how]))
+        keys.append(digest([around, job.code.digest, inlined, sorted(job.exported), how]))
     return keys
 
 
@@ -76,13 +79,13 @@ def name_helpers(jobs: Sequence[UnitJob], runtime: str) -> None:
     """Set for each unit which functions of this process it calls, or may call by inlining; a worker has other ones."""
     own = frozenset().union(*(job.exported for job in jobs))
 
-    def called(texts: Sequence[str]) -> frozenset[str]:
-        names = {name for text in texts for name in declarations(text)} - own
-        return frozenset(name for name in names if not name.startswith("llvm.") and is_helper(name))
+    @functools.cache
+    def is_called(name: str) -> bool:
+        return name not in own and not name.startswith("llvm.") and is_helper(name)
 
-    everywhere = called([runtime])
+    everywhere = frozenset(filter(is_called, declarations(runtime)))
     for job in jobs:
-        job.helpers = everywhere.union(called(job.texts), *(jobs[other].helpers for other in job.available))
+        job.helpers = everywhere.union(filter(is_called, job.code.declared), *(jobs[other].helpers for other in job.available))
 
 
 def image_threads(weight: int, units: int) -> int:
@@ -126,130 +129,125 @@ def compile_all(jobs: Sequence[UnitJob], runtime: str, report: Progress, known: 
     waiting = [number for number in range(len(jobs)) if number not in known]
     weights = {number: weight_of(jobs[number]) for number in waiting}
     count = image_threads(sum(weights.values()), len(waiting)) if waiting else 1
-    shards = [[waiting[place] for place in shard] for shard in deal([weights[number] for number in waiting], count)]
-    times = [Shard(sorted(shard), sum(weights[number] for number in shard)) for shard in shards]
+    shards = [[waiting[place] for place in shard] for shard in deal([weights[number] for number in waiting], count)] or [[]]
     if len(shards) > 1:
         urgent = urgency(jobs, weights)
         shards = [sorted(shard, key=lambda number: (-urgent[number], number)) for shard in shards]
-    board = _Board(jobs, known, report)
-    if len(shards) <= 1:
-        _compile_here(board, sorted(waiting), runtime, times)
-    else:
-        _compile_apart(board, shards, runtime, times)
-    return Compiled([board.objects[number] for number in range(len(jobs))], times)
+    board = _Board(jobs, known, shards, report)
+    workers = [Worker(__name__) for _ in shards[1:]]
+    try:
+        threads = [
+            threading.Thread(target=_drive, args=(worker, board, place + 1), daemon=True) for place, worker in enumerate(workers)
+        ]
+        for worker, thread in zip(workers, threads, strict=True):
+            worker.send((runtime, compiler_settings()))
+            thread.start()
+        _compile_here(board, runtime)
+        board.wait()
+        for thread in threads:
+            thread.join()
+    finally:  # whatever ends this, no process is left behind
+        for worker in workers:
+            worker.end()
+    for shard in board.spent:
+        shard.units.sort()
+        shard.weight = sum(weights[number] for number in shard.units)
+    return Compiled([board.objects[number] for number in range(len(jobs))], board.spent)
 
 
 class _Board:
-    """What is done so far, for the threads that each wait for one shard."""
+    """What is done so far and what each shard has left to do, for the threads that each speak to one process."""
 
-    def __init__(self, jobs: Sequence[UnitJob], known: dict[int, UnitObject], report: Progress) -> None:
+    def __init__(self, jobs: Sequence[UnitJob], known: dict[int, UnitObject], shards: list[list[int]], report: Progress) -> None:
         self.jobs = jobs
         self.objects = dict(known)
-        self.bitcode = {number: item.bitcode for number, item in known.items()}
+        self.inlinable = {number: item.inlinable for number, item in known.items()}
+        self.spent = [Shard([], 0) for _ in shards]
         self.failed: BaseException | None = None
-        self.changed = threading.Condition()
+        self._left = shards
+        self._changed = threading.Condition()
         self._report = report
         self._known = len(known)
+        self._offered = {other for job in jobs for other in job.available}
 
-    def optimised(self, number: int, bitcode: bytes) -> None:
-        with self.changed:
-            self.bitcode[number] = bitcode
-            self.changed.notify_all()
+    def optimised(self, number: int, inlinable: str | None) -> None:
+        with self._changed:
+            self.inlinable[number] = inlinable
+            self._changed.notify_all()
 
-    def emitted(self, number: int, item: UnitObject) -> None:
-        with self.changed:
+    def emitted(self, shard: int, number: int, item: UnitObject) -> None:
+        with self._changed:
             self.objects[number] = item
-            self.changed.notify_all()
+            self.spent[shard].units.append(number)
+            self.spent[shard].optimise += item.optimise_seconds
+            self.spent[shard].emit += item.emit_seconds
+            self._changed.notify_all()
 
     def fail(self, error: BaseException) -> None:
-        with self.changed:
+        with self._changed:
             self.failed = self.failed or error
-            self.changed.notify_all()
+            self._changed.notify_all()
 
-    def is_ready(self, number: int) -> bool:
-        return all(other in self.bitcode for other in self.jobs[number].available)
-
-    def next_of(self, shard: list[int]) -> int | None:
-        """Take the first unit of *shard* that finds all bitcode it inlines from; wait for one; None when all are taken."""
-        with self.changed:
-            while shard and self.failed is None:
-                ready = next((number for number in shard if self.is_ready(number)), None)
-                if ready is not None:
-                    shard.remove(ready)
-                    return ready
-                self.changed.wait()
+    def next_of(self, shard: int) -> int | None:
+        """Take the first unit of *shard*, or else of another one, that finds all it inlines from; None when all are taken."""
+        with self._changed:
+            while self.failed is None and any(self._left):
+                for units in (self._left[shard], *self._left):
+                    for number in units:
+                        if all(other in self.inlinable for other in self.jobs[number].available):
+                            units.remove(number)
+                            return number
+                self._changed.wait(_HEAR)
             return None
+
+    def wait(self) -> None:
+        """Wait until all is emitted; raise what has failed."""
+        with self._changed:
+            while self.failed is None and len(self.objects) < len(self.jobs):
+                self._changed.wait(_HEAR)
+                self.tell()
+        if self.failed is not None:
+            raise self.failed
 
     def tell(self) -> None:
         self._report("compile", len(self.objects) - self._known, len(self.jobs) - self._known)
 
     def source(self, number: int) -> UnitSource:
         job = self.jobs[number]
-        inlined = [UnitObject(b"", self.jobs[other].exported, self.bitcode[other]) for other in job.available]
-        return UnitSource(job.texts, inlined, job.exported, job.size, job.suffix, job.names, job.helpers)
+        inlined = [text for other in job.available if (text := self.inlinable[other])]
+        offered = number in self._offered
+        return UnitSource(job.code.texts, inlined, job.exported, job.size, job.suffix, job.names, job.helpers, offered)
 
 
-def _compile_here(board: _Board, numbers: list[int], runtime: str, times: list[Shard]) -> None:
+def _compile_here(board: _Board, runtime: str) -> None:
+    """Compile the first shard in this process."""
     started = time.perf_counter()
     with aligned_loops():
-        for number in numbers:
+        while (number := board.next_of(0)) is not None:
             board.tell()
             job = board.jobs[number]
             try:
-                item = compile_unit(board.source(number), runtime, job.cpu, job.features)
+                item = compile_unit(
+                    board.source(number), runtime, job.cpu, job.features, lambda text: board.optimised(number, text)
+                )
             except Exception as error:
                 raise unit_error(job, error) from error
-            board.optimised(number, item.bitcode)
-            board.emitted(number, item)
-            _add(times[0], item)
-    for shard in times:
-        shard.total = time.perf_counter() - started
+            board.emitted(0, number, item)
+    board.spent[0].total = time.perf_counter() - started
 
 
 def unit_error(job: UnitJob, error: Exception) -> UnitError:
     """Return the error that names the code which LLVM could not compile."""
-    libraries = {library_of(name) for text in job.texts for name in defined_functions(text)}
+    libraries = {library_of(name) for text in job.code.texts for name in defined_functions(text)}
     return UnitError(
         f"{min(libraries)} could not be compiled: {type(error).__name__}: {error}; please report this", frozenset(libraries)
     )
 
 
-def _add(shard: Shard, item: UnitObject) -> None:
-    shard.optimise += item.optimise_seconds
-    shard.emit += item.emit_seconds
-
-
-def _compile_apart(board: _Board, shards: list[list[int]], runtime: str, times: list[Shard]) -> None:
-    """Let a process of its own compile each shard. Whatever ends this, no process is left behind."""
-    total = sum(map(len, shards))
-    workers = [Worker(__name__) for _ in shards]
-    try:
-        threads = [
-            threading.Thread(target=_drive, args=(worker, board, shard, spent), daemon=True)
-            for worker, shard, spent in zip(workers, shards, times, strict=True)
-        ]
-        done = len(board.objects) + total
-        for worker, thread in zip(workers, threads, strict=True):
-            worker.send((runtime, compiler_settings()))
-            thread.start()
-        while True:
-            with board.changed:
-                board.changed.wait(0.2)  # woken up now and then, so that an interrupt is heard
-                if board.failed is not None or len(board.objects) == done:
-                    break
-            board.tell()
-        if board.failed is None:
-            for thread in threads:
-                thread.join()
-    finally:
-        for worker in workers:
-            worker.end()
-    if board.failed is not None:
-        raise board.failed
-
-
-def _drive(worker: Worker, board: _Board, shard: list[int], times: Shard) -> None:
+def _drive(worker: Worker, board: _Board, shard: int) -> None:
+    """Let another process compile a shard."""
     started = time.perf_counter()
+    spent = board.spent[shard]
     try:
         while (number := board.next_of(shard)) is not None:
             job = board.jobs[number]
@@ -262,11 +260,10 @@ def _drive(worker: Worker, board: _Board, shard: list[int], times: Shard) -> Non
                 elif kind == "failed":
                     raise unit_error(job, value)
                 else:
-                    item, times.peak = value
-            item.bitcode = board.bitcode[number]
-            _add(times, item)
-            times.total = time.perf_counter() - started
-            board.emitted(number, item)
+                    item, spent.peak = value
+            item.inlinable = board.inlinable[number]
+            spent.total = time.perf_counter() - started
+            board.emitted(shard, number, item)
     except Exception as error:  # noqa: BLE001 - raised again where the build was asked for
         board.fail(error)
 
@@ -289,12 +286,12 @@ def _serve(channel: Channel, runtime: str) -> None:
         except EOFError:
             return
         try:
-            item = compile_unit(source, runtime, cpu, features, lambda bitcode: channel.send(("optimised", bitcode)))
+            item = compile_unit(source, runtime, cpu, features, lambda inlinable: channel.send(("optimised", inlinable)))
         except BuildError as error:
             channel.send(("failed", error))
             continue
         except Exception as error:  # noqa: BLE001 - told to the process that asked
             channel.send(("failed", BuildError(f"{type(error).__name__} in a shard: {error}; please report this")))
             continue
-        item.bitcode = b""  # sent already
+        item.inlinable = None  # sent already
         channel.send(("emitted", (item, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)))

@@ -2,7 +2,7 @@
 
 The part is a length, a JSON list with one row for each unit (see :func:`aotnb.image.functions.unit_rows`), then the bytes of
 the rows one after the other, each compressed: the object (none where the image has its objects for the in-process linker
-anyway), then the optimised IR as text (none where no other unit inlines from it).
+anyway), then what others may inline of it, as text (none where no other unit asks for that).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from aotnb.bridge.codegen import UnitObject, bitcode_of_text, text_of_bitcode
+from aotnb.bridge.codegen import UnitObject
 from aotnb.bridge.native import unpack_objects
 from aotnb.image.format import ImageFile, dump_json
 from aotnb.image.functions import LENGTH, unit_rows
@@ -32,7 +32,7 @@ def pack_units(
     body = b""
     for number, (key, unit, told) in enumerate(zip(keys, units, functions, strict=True)):
         data = zlib.compress(unit.data) if linked else b""
-        optimised = zlib.compress(text_of_bitcode(unit.bitcode).encode()) if number in inlined else b""
+        optimised = zlib.compress((unit.inlinable or "").encode()) if number in inlined else b""
         rows.append([key, sorted(unit.exported), len(data), len(optimised), *told])
         body += data + optimised
     head = dump_json(rows)
@@ -47,7 +47,7 @@ def stored_units(file: ImageFile) -> dict[str, UnitObject]:
     for number, (key, exported, data_size, optimised_size, *_) in enumerate(rows):
         data = zlib.decompress(part[place : place + data_size]) if data_size else objects[number]
         place += data_size
-        optimised = zlib.decompress(part[place : place + optimised_size]).decode() if optimised_size else ""
+        inlinable = zlib.decompress(part[place : place + optimised_size]).decode() if optimised_size else None
         place += optimised_size
-        found[key] = UnitObject(data, frozenset(exported), bitcode_of_text(optimised) if optimised else b"")
+        found[key] = UnitObject(data, frozenset(exported), inlinable)
     return found

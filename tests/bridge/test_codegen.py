@@ -110,3 +110,45 @@ def test_a_function_that_nothing_calls_any_more_is_no_loss() -> None:
     text = HELPERS + '\ndefine linkonce_odr void @"lib.f1"(ptr %p) {\nv0:\n  ret void\n}\n'
     item = compile_unit(unit(text), RUNTIME, "x86-64", "")
     assert "lib.f0" in {symbol.name for symbol in symbols(item.data) if symbol.defined}
+
+
+USER = """
+declare i64 @"lib.f0"(i64)
+declare i64 @"lib.f1"(i64)
+define i64 @"user.f0"(i64 %x) {
+v0:
+  %y = call i64 @"lib.f0"(i64 %x)
+  %z = call i64 @"lib.f1"(i64 %y)
+  ret i64 %z
+}
+"""
+
+
+def straight(name: str, steps: int, attributes: str = "") -> str:
+    """Return a function of about 2 x *steps* instructions that no pass makes shorter."""
+    lines = [f"  %x{n} = mul i64 %y{n}, %x\\n  %y{n + 1} = xor i64 %x{n}, {n * 77}" for n in range(steps)]
+    body = "\n".join(lines).replace("\\n", "\n").replace("%y0,", "%x,")
+    return f'define i64 @"{name}"(i64 %x) {attributes} {{\nv0:\n{body}\n  ret i64 %y{steps}\n}}\n'
+
+
+@pytest.mark.parametrize(("attributes", "inlined"), [("", False), ("alwaysinline", True)])
+def test_large_functions_are_not_offered_for_inlining(attributes: str, inlined: bool) -> None:
+    text = straight("lib.f0", 3) + straight("lib.f1", 300, attributes)
+    item = compile_unit(UnitSource([text], [], frozenset(["lib.f0", "lib.f1"]), offered=True), RUNTIME, "x86-64", "")
+    assert item.inlinable is not None
+    assert ("define available_externally hidden i64 @lib.f1(" in item.inlinable) is inlined
+    assert ("declare hidden i64 @lib.f1(" in item.inlinable) is False  # no offered function calls it
+    user = compile_unit(UnitSource([USER], [item.inlinable], frozenset(["user.f0"])), RUNTIME, "x86-64", "")
+    left_open = {symbol.name for symbol in symbols(user.data) if not symbol.defined}
+    assert left_open - {""} == (set() if inlined else {"lib.f1"})
+
+
+def test_what_is_offered_calls_what_is_not() -> None:
+    calls = 'define i64 @"lib.f0"(i64 %x) {\nv0:\n  %y = call i64 @"lib.f1"(i64 %x)\n  ret i64 %y\n}\n'
+    text = calls + straight("lib.f1", 300)
+    item = compile_unit(UnitSource([text], [], frozenset(["lib.f0", "lib.f1"]), offered=True), RUNTIME, "x86-64", "")
+    assert item.inlinable is not None
+    assert "declare hidden i64 @lib.f1(" in item.inlinable
+    nothing = compile_unit(UnitSource([straight("lib.f1", 300)], [], frozenset(["lib.f1"]), offered=True), RUNTIME, "x86-64", "")
+    assert nothing.inlinable == ""
+    assert compile_unit(unit(HELPERS), RUNTIME, "x86-64", "").inlinable is None

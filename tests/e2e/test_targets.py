@@ -120,8 +120,9 @@ def test_no_target_fits_and_the_jit_runs(folder: Path) -> None:
 
 def test_wrappers_and_scalar_helpers_are_shared(folder: Path) -> None:
     reader = ImageReader(folder / "1.aot")
-    native = {i.qualname: i.symbols["native"] for i in map(reader.instance, range(len(reader))) if "native" in i.symbols}
-    python = {i.qualname: i.symbols["python"] for i in map(reader.instance, range(len(reader))) if "python" in i.symbols}
+    entries = [entry for entry in map(reader.instance, range(len(reader))) if entry.entry]
+    native = {entry.qualname: entry.symbols["native"] for entry in entries}
+    python = {entry.qualname: entry.symbols["python"] for entry in entries if "python" in entry.symbols}
     clones = reader.index["clones"]
     assert native["total"] in clones
     assert native["top"] in clones
