@@ -457,7 +457,10 @@ def test_a_save_in_the_background_that_ends_early_leaves_the_old_file(run: Run, 
         """
     )
     assert found == {
-        "said": ["the build of image.aot was cancelled", "there is no folder nowhere; make it first"],
+        "said": [
+            "the build of image.aot was cancelled; what was there before is unchanged",
+            "there is no folder nowhere; make it first",
+        ],
         "text": "old",
         "files": ["image.aot"],
     }
