@@ -6,9 +6,10 @@ A class that is not listed is not relocatable, and said so.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from numba.core import types
@@ -176,7 +177,9 @@ def _decode_generator(dec: TypeDecoder, name: Tree, yielded: Tree, args: Tree, s
 
 
 def _structref(typ: Any) -> Tree:
-    return ["structref", structref_class(type(typ)), [[name, encode_type(field)] for name, field in typ.field_dict.items()]]
+    with _opened(typ):
+        fields = [[name, encode_type(field)] for name, field in typ.field_dict.items()]
+    return ["structref", structref_class(type(typ)), fields]
 
 
 def structref_class(cls: type) -> Tree:
@@ -196,8 +199,24 @@ def _decode_structref(dec: TypeDecoder, cls: Tree, fields: Tree) -> types.Type:
 
 
 _AS_NUMBA_SAVES_IT = types.Type.__reduce__
-_open_types: list[types.Type] = []  # those of extensions that are being encoded, the outermost first
+_open_types: list[types.Type] = []  # those of extensions, and structs, that are being encoded, the outermost first
 _whole: weakref.WeakSet[types.Type] = weakref.WeakSet()  # those that are equal to what their trees make
+
+
+@contextlib.contextmanager
+def _opened(typ: Any) -> Iterator[None]:
+    """Refuse a type that holds itself."""
+    if any(typ is outer for outer in _open_types):
+        raise _more_than_its_attributes(typ)
+    _open_types.append(typ)
+    try:
+        yield
+    finally:
+        _open_types.pop()
+
+
+def _more_than_its_attributes(typ: Any) -> NotRelocatable:
+    return NotRelocatable(refusal("extension_type", type=typ, name=f"{type(typ).__module__}.{type(typ).__qualname__}"))
 
 
 def _extension(typ: Any) -> Tree:
@@ -209,17 +228,11 @@ def _extension(typ: Any) -> Tree:
     for name in _cached_properties(cls):
         getattr(typ, name)  # which of them are among the attributes must not depend on what was asked before
     state = {name: value for name, value in vars(typ).items() if name != "_code"}
-    refused = NotRelocatable(refusal("extension_type", type=typ, name=f"{cls.__module__}.{cls.__qualname__}"))
-    if any(typ is outer for outer in _open_types):
-        raise refused
-    _open_types.append(typ)
-    try:
+    with _opened(typ):
         tree = ["extension", name_tree(cls), [[name, _part(value)] for name, value in sorted(state.items())]]
-    finally:
-        _open_types.pop()
     if typ not in _whole:
         if cls.__reduce__ is not _AS_NUMBA_SAVES_IT or _decode_extension(TypeDecoder(), *tree[1:]) != typ:
-            raise refused
+            raise _more_than_its_attributes(typ)
         _whole.add(typ)
     return tree
 
@@ -328,6 +341,18 @@ def _function_pointer(typ: Any) -> Tree:
     return ["functionpointer", _signature(typ.sig), typ.cconv, name_tree(typ.get_pointer)]
 
 
+def _literal_dict(typ: Any) -> Tree:
+    items = [[encode_type(key), encode_type(item)] for key, item in typ.literal_value.items()]
+    places = None if typ.value_index is None else [[_value(key), _value(place)] for key, place in typ.value_index.items()]
+    return ["literaldict", items, places]
+
+
+def _decode_literal_dict(dec: TypeDecoder, items: Tree, places: Tree) -> types.Type:
+    literal_value = {dec.decode(key): dec.decode(item) for key, item in items}
+    index = None if places is None else {_decode_value(key): _decode_value(place) for key, place in places}
+    return types.LiteralStrKeyDict(literal_value, index)
+
+
 _ENCODERS: dict[type, Encoder] = {
     types.Integer: _named,
     types.Float: _named,
@@ -361,6 +386,7 @@ _ENCODERS: dict[type, Encoder] = {
     types.Set: lambda t: ["set", encode_type(t.dtype), t.reflected],
     types.ListType: lambda t: ["listtype", encode_type(t.item_type)],
     types.DictType: lambda t: ["dicttype", encode_type(t.key_type), encode_type(t.value_type), _initial(t)],
+    types.LiteralStrKeyDict: _literal_dict,
     types.Optional: lambda t: ["optional", encode_type(t.type)],
     types.Omitted: lambda t: ["omitted", _value(t.value)],
     types.IntegerLiteral: lambda t: ["literal", _value(t.literal_value)],
@@ -465,6 +491,7 @@ _DECODERS: dict[str, Callable[..., types.Type]] = {
     "set": lambda dec, t, r: types.Set(dec.decode(t), r),
     "listtype": lambda dec, t: types.ListType(dec.decode(t)),
     "dicttype": lambda dec, k, v, i: types.DictType(dec.decode(k), dec.decode(v), _decode_initial(i)),
+    "literaldict": _decode_literal_dict,
     "optional": lambda dec, t: types.Optional(dec.decode(t)),
     "omitted": lambda dec, v: types.Omitted(_decode_value(v)),
     "literal": lambda dec, v: types.literal(_decode_value(v)),

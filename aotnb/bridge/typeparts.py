@@ -40,17 +40,19 @@ def parts(typ: Any) -> Iterator[tuple[Step, Any]]:
 
 
 def walk(typ: Any) -> Iterator[tuple[list[Step], Any]]:
-    """Yield (steps, type) of *typ* and all types inside it; a class that refers to itself is entered once."""
-    stack: list[tuple[list[Step], Any]] = [([], typ)]
+    """Yield (steps, type) of *typ* and all types inside it; one that refers to itself is entered once."""
+    stack: list[tuple[list[Step], Any, tuple[int, ...]]] = [([], typ, ())]
     seen: set[int] = set()
     while stack:
-        steps, current = stack.pop()
+        steps, current, around = stack.pop()
         yield steps, current
+        if id(current) in around:
+            continue
         if isinstance(current, types.ClassType | types.DeferredType):
             if id(current) in seen:
                 continue
             seen.add(id(current))
-        stack += [([*steps, step], inner) for step, inner in parts(current)]
+        stack += [([*steps, step], inner, (*around, id(current))) for step, inner in parts(current)]
 
 
 def all_types(typ: Any) -> list[Any]:

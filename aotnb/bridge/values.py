@@ -27,6 +27,7 @@ from numba.np.ufunc.dufunc import DUFunc
 from numba.np.ufunc.gufunc import GUFunc
 from numba.stencils.stencil import StencilFunc
 
+from aotnb.bridge.contents import container_tree, instance_tree, is_container, reduced_tree
 from aotnb.bridge.methods import dispatcher_tree, function_tree, method_tree
 from aotnb.bridge.names import lookup, name_tree
 from aotnb.bridge.stencils import kernel_reads
@@ -355,13 +356,48 @@ def _deep(value: Any, names: set[str], seen: set[int]) -> Tree:
         return ["intrinsic", deep_function_tree(value._defn, seen)]
     if isinstance(value, type) and not issubclass(value, enum.Enum | tuple) and type_of_class(value) is None:
         return _deep_class(value, seen)
+    if is_container(value):
+        return _once(value, seen, lambda: container_tree(value, lambda item: _deep(item, names, seen)))
+    if isinstance(value, MethodType) and not isinstance(value.__self__, type):
+        return ["method", _deep(value.__self__, names, seen), _deep(value.__func__, names, seen)]
     try:
         return value_tree(value)
     except NotRelocatable:
-        if is_fixed_module(type(value).__module__):
-            # a helper object of Numba or of Python's library, such as a logger or a type registry
-            return ["object", type(value).__module__, type(value).__qualname__]
-        raise
+        return _once(value, seen, lambda: _deep_object(value, names, seen))
+
+
+def _once(value: Any, seen: set[int], encode: Callable[[], Tree]) -> Tree:
+    """Encode an object that may hold itself; *seen* has what is being encoded."""
+    if id(value) in seen:
+        return ["recursive", type(value).__module__, type(value).__qualname__]
+    seen.add(id(value))
+    try:
+        return encode()
+    finally:
+        seen.discard(id(value))
+
+
+def _deep_object(value: Any, names: set[str], seen: set[int]) -> Tree:
+    """Encode an object that no rule knows by its state; of a helper of Numba's, such as a type registry, the class will do."""
+    cls = type(value)
+    if is_extension(cls):
+        if not is_installed_module(cls.__module__):
+            own = filter(is_extension, cls.__mro__)
+            names = names.union(*(nested_names(func.__code__) for base in own for _, func in class_functions(base)))
+        return instance_tree(value, names, lambda item: _deep(item, names, seen))
+    tree = None if cls.__module__.startswith("numba.") else reduced_tree(value, lambda item: _deep(item, names, seen))
+    return ["object", cls.__module__, cls.__qualname__] if tree is None else tree
+
+
+def state_digest(value: Any) -> str | None:
+    """Return the digest of what an object that no rule knows holds, all of which may change in place; None for all else."""
+    cls = type(value)
+    if cls is tuple or not (is_container(value) or (_rule(cls) is None and cls.__module__.partition(".")[0] not in _FIXED)):
+        return None
+    try:
+        return digest(_deep(value, set(), set()))
+    except NotRelocatable:
+        return None
 
 
 def _deep_class(cls: type, seen: set[int]) -> Tree:

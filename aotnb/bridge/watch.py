@@ -11,17 +11,18 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 from numba.core.extending import _Intrinsic
 
-from aotnb.bridge.values import by_address, is_fixed_module, is_installed_module, live_ids, module_of
+from aotnb.bridge.values import by_address, is_fixed_module, is_installed_module, live_ids, module_of, state_digest
 from aotnb.core.digest import nested_names
 
 # how to tell places apart, how to read one, and under which name
 Leaf = tuple[tuple[Any, ...], Callable[[str, Any], Any], str]
 
 
-def array_content(value: Any) -> tuple[bytes, ...] | None:
-    """Return what may change in place of the arrays in *value*, None if there are none.
+def content_of(value: Any) -> tuple[bytes, ...] | None:
+    """Return what may change in place of *value*, None if nothing can.
 
-    That is their form, which can be assigned to, and the content of those that are compiled in by content.
+    Of arrays that is their form, which can be assigned to, and the content of those that are compiled in by content; of
+    containers and other objects, which code reads while it runs during compilation, all that they hold.
     """
     if isinstance(value, np.ndarray):
         if value.dtype.hasobject:
@@ -29,10 +30,11 @@ def array_content(value: Any) -> tuple[bytes, ...] | None:
         form = f"{value.dtype!r} {value.shape} {value.strides} {value.flags.writeable}".encode()
         return (form,) if by_address(value) else (form, value.tobytes())
     if isinstance(value, tuple):
-        parts = [array_content(item) for item in value]
+        parts = [content_of(item) for item in value]
         found = tuple(data for part in parts if part for data in part)
         return found or None
-    return None
+    state = state_digest(value)
+    return None if state is None else (state.encode(),)
 
 
 def needs_identity(value: Any) -> bool:

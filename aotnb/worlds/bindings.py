@@ -1,7 +1,7 @@
 """What compiled code has read, watched: a name in a namespace, a closure cell, the code of a function.
 
 Comparing identities is all that happens while nothing changes. Only what may change in place (small arrays, whose
-content Numba compiles in) is compared by content, against a copy.
+content Numba compiles in; containers and objects that an overload reads) is compared by content.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from aotnb.bridge import extensions, overload_sets
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.values import summary, value_tree
-from aotnb.bridge.watch import Leaf, array_content, cell_value, deep_leaves, needs_identity
+from aotnb.bridge.watch import Leaf, cell_value, content_of, deep_leaves, needs_identity
 from aotnb.core.digest import digest
 from aotnb.core.worlds import CodeNode
 from aotnb.errors import NotRelocatable
@@ -28,24 +28,30 @@ _KINDS = {"item": "global", "cell": "closure", "function": "function"}
 class Binding:
     """One place that a value is read from. ``get(name, default)`` reads it; *value* is what the last check found."""
 
-    __slots__ = ("before", "content", "get", "kind", "name", "readers", "value")
+    __slots__ = ("before", "content", "get", "kind", "name", "readers", "text", "value")
 
     def __init__(self, kind: str, get: Callable[[str, Any], Any], name: str) -> None:
         self.kind, self.get, self.name = kind, get, name
         self.before = ""  # what was found before the last change, in a few words
         self.value = get(name, ABSENT)
-        self.content = array_content(self.value)
+        self.content = content_of(self.value)
+        self.text = self._described()
         self.readers: dict[CodeNode, list[LiveRead | OverloadRead]] = {}
 
     def after(self) -> str:
         """Describe what was found at the last check."""
         return "absent" if self.value is ABSENT else summary(self.value)
 
+    def _described(self) -> str:
+        """Describe what may change in place while that can still be done."""
+        return "" if self.content is None else self.after()
+
     def renew(self) -> None:
         """Take what is found now as the known state."""
-        self.before = self.after()
+        self.before = self.text or self.after()
         self.value = self.get(self.name, ABSENT)
-        self.content = array_content(self.value)
+        self.content = content_of(self.value)
+        self.text = self._described()
 
 
 class LiveRead:
@@ -67,7 +73,7 @@ class LiveRead:
     def is_untouched(self) -> bool:
         """Return whether the very same object is found that cannot have changed in place."""
         value = self.find()
-        return value is self.read.value and array_content(value) is None and next(deep_leaves(value), None) is None
+        return value is self.read.value and content_of(value) is None and next(deep_leaves(value), None) is None
 
     def before(self) -> str:
         """Describe what the code was compiled with."""
@@ -190,7 +196,7 @@ class Bindings:
         """Return the bindings where something else is found than at the last check, and make that the known state."""
         found = [binding for get, name, value, binding in self._prepare() if get(name, ABSENT) is not value]
         if contents:
-            found += [b for b in self._arrays if b not in found and array_content(b.value) != b.content]
+            found += [b for b in self._arrays if b not in found and content_of(b.value) != b.content]
         for binding in found:
             binding.renew()
         if found:

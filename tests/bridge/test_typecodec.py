@@ -23,6 +23,7 @@ from numba.np import numpy_support
 
 from aotnb.bridge import typecodec
 from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
+from aotnb.bridge.typeparts import walk
 from aotnb.core.digest import canonical
 from aotnb.errors import NotRelocatable
 
@@ -159,6 +160,9 @@ RELOCATABLE: dict[str, types.Type] = {
     "C function": typeof(ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int32)()),
     "external function": types.ExternalFunction("sin", types.float64(types.float64)),
     "literal list": types.LiteralList([types.literal(1), types.unicode_type]),
+    "dict of literals": types.LiteralStrKeyDict(
+        {types.literal("a"): types.int64, types.literal("b"): types.literal(2)}, {"a": 0, "b": 1}
+    ),
     "pair": types.Pair(types.int64, types.boolean),
     "str iterator": types.UnicodeIteratorType(types.unicode_type),
     "tuple iterator": types.UniTuple(types.int64, 3).iterator_type,
@@ -299,6 +303,21 @@ def test_types_of_other_libraries_are_their_class_and_attributes() -> None:
     assert len(set(map(canonical, trees))) == len(trees)
 
 
+class Linked(types.StructRef):
+    """A struct with a field of its own type, as Numba's tests have it."""
+
+    def preprocess_fields(self, fields: Any) -> Any:
+        self.name = f"Linked#{id(self)}"  # for Optional
+        return (("value", types.int64), ("parent", types.Optional(self)))
+
+
+def test_a_type_that_holds_itself_is_walked_once() -> None:
+    typ = Linked([("value", types.Any)])
+    assert [steps for steps, _ in walk(typ)] == [
+        [], ["field:parent"], ["field:parent", "type"], ["field:value"]
+    ]  # fmt: skip
+
+
 class Circular(types.Type):
     """A type that holds itself."""
 
@@ -316,6 +335,7 @@ def refused() -> dict[str, types.Type]:
         "class that is not listed": types.Dummy("somebody"),
         "type that no other equals": Unique(),
         "type that holds itself": Circular(),
+        "struct that holds itself": Linked([("value", types.Any)]),
         "class without a name": type("Local", (types.Type,), {"__module__": __name__})("x"),
         "deferred, not defined yet": types.deferred_type(),
         "opaque of no name": types.Opaque("somebody's"),

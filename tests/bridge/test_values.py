@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import enum
+import functools
 import json
 import math
 import os
 import random
+import re
 import subprocess
 import sys
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
-from types import FunctionType
+from types import FunctionType, MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -288,6 +291,50 @@ def test_a_function_run_by_the_compiler_is_followed_into_what_it_reads(change: C
     base = text(made(F, g=g_of(), K=1))
     assert text(made("\n\n" + F, g=g_of("\n" + G), K=1, unused=1)) == base
     assert text(change()) != base
+
+
+class Steps:
+    """What an overload may consult: attributes in a dictionary and in slots, and a method."""
+
+    __slots__ = ("__dict__", "size")
+
+    def __init__(self, size: Any, **rest: Any) -> None:
+        self.size = size
+        vars(self).update(rest)
+
+
+HELD: dict[str, Callable[[], list[Any]]] = {
+    "lists": lambda: [[], [1], [1.0], [[1]], (1,), [(1, [2])], deque([1])],
+    "dicts": lambda: [{}, {1: 2}, {1: [2]}, {2: 1}, {1: 2, 3: 4}, {3: 4, 1: 2}, MappingProxyType({1: 2}), OrderedDict({1: 2})],
+    "sets": lambda: [set(), {1}, {1, 2}, frozenset({1})],
+    "objects of the library": lambda: [
+        SimpleNamespace(a=1), SimpleNamespace(a=[1]), functools.partial(max, 1), functools.partial(min, 1), re.compile("a"),
+        re.compile("b"), range(3), range(4), defaultdict(int, {1: 2}), defaultdict(list, {1: 2}),
+    ],
+    "instances": lambda: [Steps(1), Steps(2), Steps([1]), Steps(1, a=1), Steps(1, a={2})],
+    "methods": lambda: [Steps(1).__init__, Steps(2).__init__],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_what_a_function_run_by_the_compiler_finds_in_an_object_counts(name: str) -> None:
+    found, again = ([text(made("def f(x):\n    return K\n", K=value)) for value in HELD[name]()] for _ in range(2))
+    assert len(set(found)) == len(found)
+    assert found == again
+
+
+def test_an_object_that_holds_itself_comes_to_an_end() -> None:
+    held: list[Any] = [1]
+    held.append(held)
+    assert "recursive" in text(made("def f(x):\n    return K\n", K=held))
+
+
+def test_state_that_python_does_not_see_is_refused() -> None:
+    class Own(random.Random):
+        pass
+
+    with pytest.raises(NotRelocatable, match="Own, which has a state that Python does not see"):
+        text(made("def f(x):\n    return K\n", K=Own()))
 
 
 def test_functions_that_call_each_other_come_to_an_end() -> None:

@@ -1272,6 +1272,93 @@ OVERLOADS = [
         hit=["g"],
     ),
     Scenario(
+        "overload_that_consults_a_table",
+        main="""
+            from numba.extending import overload
+            def target(x):
+                raise NotImplementedError
+            TABLE = {"int": [1, 2], "float": (3, {4})}
+            @overload(target)
+            def ol_target(x):
+                k = TABLE["int"][0]
+                return lambda x: x + k
+            @njit
+            def f(x):
+                return target(x)
+            print(f(10))
+        """,
+        edit=swap("[1, 2]", "[2, 2]"),
+        miss={"f": OVERLOAD},
+    ),
+    Scenario(
+        "overload_that_consults_a_namespace",
+        main="""
+            from types import SimpleNamespace
+            from numba.extending import overload
+            def target(x):
+                raise NotImplementedError
+            CONFIG = SimpleNamespace(step=1)
+            @overload(target)
+            def ol_target(x):
+                k = CONFIG.step
+                return lambda x: x + k
+            @njit
+            def f(x):
+                return target(x)
+            print(f(10))
+        """,
+        edit=swap("step=1", "step=2"),
+        miss={"f": OVERLOAD},
+    ),
+    Scenario(
+        "overload_that_consults_an_instance",
+        main="""
+            from numba.extending import overload
+            def target(x):
+                raise NotImplementedError
+            class Steps:
+                __slots__ = ("size", "held")
+                def __init__(self, size):
+                    self.size, self.held = size, [size]
+                def twice(self):
+                    return 2 * self.size
+            def register(steps):
+                @overload(target)
+                def ol_target(x):
+                    k = steps.twice()
+                    return lambda x: x + k
+            register(Steps(1))
+            @njit
+            def f(x):
+                return target(x)
+            print(f(10))
+        """,
+        edit=swap("Steps(1)", "Steps(2)"),
+        miss={"f": OVERLOAD},
+    ),
+    Scenario(
+        "overload_that_asks_a_method_of_its_own",  # the class changes, the instance does not
+        main="""
+            from numba.extending import overload
+            def target(x):
+                raise NotImplementedError
+            class Steps:
+                def twice(self):
+                    return 2
+            STEPS = Steps()
+            @overload(target)
+            def ol_target(x):
+                k = STEPS.twice()
+                return lambda x: x + k
+            @njit
+            def f(x):
+                return target(x)
+            print(f(10))
+        """,
+        edit=swap("return 2", "return 3"),
+        miss={"f": OVERLOAD},
+    ),
+    Scenario(
         "overload_of_builtins_for_types_elsewhere",  # an extension that is imported too: it has types of its own
         files={
             "ext.py": """

@@ -87,6 +87,15 @@ def noted_mismatches() -> list[str]:
     return found
 
 
+def _in_module(name: str) -> str:
+    """Return a class or method of a module without the module's name."""
+    rest: list[str] = []
+    while name not in sys.modules:
+        name, _, part = name.rpartition(".")
+        rest.insert(0, part)
+    return ".".join(rest)
+
+
 def main() -> None:
     """Run the tests and write the summary."""
     mode, image, out, patterns, *names = sys.argv[1:]
@@ -127,7 +136,7 @@ def main() -> None:
             "compilations": runs[0] - runs[1],
             "given_up": runs[1],
             "at_import": at_import,
-            "part": patterns.split(",") if patterns else [name.split(".", 3)[3] for name in names if name.count(".") > 2],
+            "part": patterns.split(",") if patterns else [_in_module(name) for name in names if name not in sys.modules],
         }
         if session is not None:
             status = session.status()

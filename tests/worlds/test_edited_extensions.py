@@ -97,6 +97,25 @@ OVERLOADS = [
         cause=r"\bFAST\b|target",
     ),
     overloads(
+        "overload_that_consults_a_table_changed_in_place",
+        [
+            TARGET,
+            "TABLE = {'step': [1]}",
+            "@overload(target)\ndef ol_target(x):\n    k = TABLE['step'][0]\n    return lambda x: x + k",
+            F,
+        ],
+        ["TABLE['step'][0] = 2"],
+        notebook=[
+            IMPORTS,
+            TARGET,
+            "TABLE = {'step': [2]}",
+            "@overload(target)\ndef ol_target(x):\n    k = TABLE['step'][0]\n    return lambda x: x + k",
+            F,
+            OTHER,
+        ],
+        cause=r"\bTABLE\b|target",
+    ),
+    overloads(
         "overload_of_a_method",
         [
             "@overload_method(types.UnicodeType, 'shout_at')\ndef shout_at(s, x):\n    return lambda s, x: s + x + '!'",
