@@ -107,6 +107,31 @@ def overload_digest(template: Any) -> str:
     return digest([function_digest(template._overload_func), option_tree(options)])
 
 
+def cells_of_overloads() -> Iterator[tuple[Any, str, Any]]:
+    """Yield (template, name, content) of the closure cells of overload functions from outside Numba."""
+    for templates in external_overloads().values():
+        for template in templates:
+            func = template._overload_func
+            for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=True):
+                yield template, name, cell_content(cell)
+
+
+def overload_place(template: Any, name: str) -> list[str]:
+    """Return how a later process finds a closure cell of an overload function again: see :func:`overload_cell`."""
+    func = template._overload_func
+    return [func.__module__, func.__qualname__, overload_digest(template), name]
+
+
+def overload_cell(module: str, qualname: str, content: str, name: str) -> Any:
+    """Return what the overload function of this definition holds in a closure cell; None where there is no such, or several."""
+    found: dict[int, Any] = {}
+    for template, cell, value in cells_of_overloads():
+        func = template._overload_func
+        if (func.__module__, func.__qualname__, cell) == (module, qualname, name) and overload_digest(template) == content:
+            found[id(value)] = value
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
 def functions_behind(name: str) -> Iterator[FunctionType]:
     """Yield the functions from outside Numba that the compiler may run under *name*."""
     for template in external_overloads().get(name, ()):

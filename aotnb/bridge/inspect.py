@@ -251,7 +251,7 @@ def follow(path: Any, func: Any, module: str) -> Any:
     elif kind == "free":
         names = func.__code__.co_freevars if func is not None else ()
         value = func.__closure__[names.index(name)].cell_contents if name in names else None
-    elif kind == "arg":
+    elif kind in ("arg", "overload"):
         return None
     else:
         namespace = (

@@ -13,6 +13,7 @@ import llvmlite.ir as llvm_ir
 import numba
 from numba.core import serialize
 
+from aotnb.bridge.extensions import cells_of_overloads, overload_cell, overload_place
 from aotnb.bridge.loops import ServedLoop, loop_const
 from aotnb.bridge.typecodec import TypeDecoder
 from aotnb.bridge.values import can_rebuild, decode_value, is_fixed_module, live_ids, value_tree
@@ -46,12 +47,18 @@ def _place_in(func: FunctionType, value: Any) -> Tree | None:
     for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=True):
         try:
             if cell.cell_contents is value:
-                return ["cell", name]
+                return ["cell", name, _place_in_overload(value)]
         except ValueError:  # the cell is still empty
             continue
     return next(
         (["code", n] for n, const in enumerate(func.__code__.co_consts) if const is value and isinstance(const, CodeType)), None
     )
+
+
+def _place_in_overload(value: Any) -> Tree | None:
+    """Return where an overload function holds *value*, which its implementations, that no name leads to, have from there."""
+    held = (overload_place(template, name) for template, name, content in cells_of_overloads() if content is value)
+    return next(held, None)
 
 
 def bind_consts(
@@ -76,6 +83,8 @@ def bind_consts(
 def _bound_const(tree: Tree, func: Any, scope: Callable[[], Mapping[str, Any]]) -> Any:
     if tree[0] not in ("cell", "code"):
         return _decode(tree, scope)
+    if func is None and tree[0] == "cell" and tree[2] is not None and (value := overload_cell(*tree[2])) is not None:
+        return value
     if func is None:
         raise NotRelocatable("an object of a closure that no name leads to")
     if tree[0] == "code":

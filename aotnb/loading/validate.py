@@ -296,6 +296,9 @@ class Validator:
             disp = self._argument(caller, int(name), positions, args)
         elif kind == "absolute":
             disp = numba_facts.live_dispatcher(numba_facts.absolute(where, name))
+        elif kind == "overload":
+            place, steps = positions
+            disp = numba_facts.take_steps(extensions.overload_cell(where, name, *place), steps)
         else:
             value = self._value(kind, where, name, caller, func)
             disp = numba_facts.take_steps(value, positions)

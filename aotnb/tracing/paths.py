@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aotnb.bridge import extensions
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.inspect import dispatchers_in_type, dispatchers_in_value
 from aotnb.bridge.values import is_fixed_module
@@ -31,6 +32,16 @@ def dispatcher_path(caller: Instance, dispatcher: Any) -> Any:
     func = dispatcher.py_func
     if numba_facts.absolute(func.__module__, func.__qualname__) is dispatcher:
         return ["absolute", func.__module__, func.__qualname__, []]
+    return _path_from_overload(dispatcher)
+
+
+def _path_from_overload(dispatcher: Any) -> Any:
+    """Return the path to what an overload function holds in a closure cell, and its implementations call."""
+    for template, name, content in extensions.cells_of_overloads():
+        for positions, found in dispatchers_in_value(content):
+            if found is dispatcher:
+                module, qualname, *place = extensions.overload_place(template, name)
+                return ["overload", module, qualname, [place, positions]]
     return None
 
 

@@ -1272,6 +1272,41 @@ OVERLOADS = [
         hit=["g"],
     ),
     Scenario(
+        "overload_with_helpers_in_closure_cells",  # what its implementations call and hand to Python has no other name
+        main="""
+            from numba.extending import overload
+            from numba import objmode
+            def register(helper, step):
+                def target(x):
+                    raise NotImplementedError
+                def python(x):
+                    return float(x) * 2
+                @overload(target)
+                def ol_target(x):
+                    def impl(x):
+                        with objmode(y="float64"):
+                            y = python(x)
+                        return helper(x) + y + step
+                    return impl
+                return target
+            def made(k):
+                @njit
+                def helper(x):
+                    return x + k
+                return helper
+            one, two = register(made(1), 3), register(made(2), 4)
+            @njit
+            def f(x):
+                return one(x)
+            @njit
+            def g(x):
+                return two(x)
+            print(f(1), g(1))
+        """,
+        edit=swap("made(2)", "made(5)"),
+        miss={"f": OVERLOAD, "g": OVERLOAD},  # the functions that are overloaded have one name
+    ),
+    Scenario(
         "overload_that_consults_a_table",
         main="""
             from numba.extending import overload
