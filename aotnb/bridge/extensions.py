@@ -119,7 +119,7 @@ def cells_of_overloads() -> Iterator[tuple[Any, str, Any]]:
 def overload_place(template: Any, name: str) -> list[str]:
     """Return how a later process finds a closure cell of an overload function again: see :func:`overload_cell`."""
     func = template._overload_func
-    return [func.__module__, func.__qualname__, overload_digest(template), name]
+    return [func.__module__ or "", func.__qualname__, overload_digest(template), name]
 
 
 def overload_cell(module: str, qualname: str, content: str, name: str) -> Any:
@@ -127,7 +127,7 @@ def overload_cell(module: str, qualname: str, content: str, name: str) -> Any:
     found: dict[int, Any] = {}
     for template, cell, value in cells_of_overloads():
         func = template._overload_func
-        if (func.__module__, func.__qualname__, cell) == (module, qualname, name) and overload_digest(template) == content:
+        if (func.__module__ or "", func.__qualname__, cell) == (module, qualname, name) and overload_digest(template) == content:
             found[id(value)] = value
     return next(iter(found.values())) if len(found) == 1 else None
 

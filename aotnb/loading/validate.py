@@ -375,7 +375,7 @@ def _is_at_home(func: Any) -> bool:
 
 
 def _is_named(func: Any, edge: Edge) -> bool:
-    return func.__module__ == edge.where and func.__qualname__ == edge.name
+    return (func.__module__ or "") == edge.where and func.__qualname__ == edge.name
 
 
 def _cell(func: Any, name: str) -> Any:

@@ -635,7 +635,7 @@ class Recorder:
         except NotRelocatable as error:
             self._frames[-1].problem("not_relocatable", f"the overload {func.__qualname__}: {error}")
             return
-        self._frames[-1].templates[id(type(template))] = (func.__module__, func.__qualname__, content, func.__name__)
+        self._frames[-1].templates[id(type(template))] = (func.__module__ or "", func.__qualname__, content, func.__name__)
 
     def function_made(self, func: Any) -> None:
         """The compiler made a function of code inside the one that it compiles."""

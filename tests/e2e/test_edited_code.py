@@ -1307,6 +1307,22 @@ OVERLOADS = [
         miss={"f": OVERLOAD, "g": OVERLOAD},  # the functions that are overloaded have one name
     ),
     Scenario(
+        "overload_without_a_module",  # made by exec, as Numba makes those of structs
+        main="""
+            from numba.extending import overload
+            def target(x):
+                raise NotImplementedError
+            space = {"overload": overload, "target": target, "K": 1}
+            exec("@overload(target)\\ndef ol(x):\\n    k = K\\n    return lambda x: x + k\\n", space)
+            @njit
+            def f(x):
+                return target(x) + abs(x)
+            print(f(1))
+        """,
+        edit=swap('"K": 1', '"K": 2'),
+        miss={"f": OVERLOAD},
+    ),
+    Scenario(
         "overload_that_consults_a_table",
         main="""
             from numba.extending import overload
