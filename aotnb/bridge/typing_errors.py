@@ -23,9 +23,10 @@ from aotnb.errors import NotRelocatable
 
 Tree = Any
 
-# places in files, in the two forms in which Numba writes them, and an address in the name of a function or of a class
+# places in files, in the three forms in which Numba writes them, and an address in the name of a function or of a class
 _NO_TEXT = re.compile(
     r'(?<=File ")(?P<file>[^"\n]+)", line (?P<line>\d+)|(?<= at )(?P<path>[^\n]+) \((?P<row>\d+)\)$'
+    r"|(?<=, )(?P<base>[^\s,()]+):(?P<short>\d+)(?=\))"
     r"|(?P<address>0x[0-9a-f]{6,})|#[0-9a-f]{6,}",
     re.MULTILINE,
 )
@@ -55,23 +56,28 @@ def encode_error(error: Any, functions: Sequence[Any]) -> tuple[Tree, list[int]]
             used.append(number)
         return used.index(number)
 
+    def own_place(is_file: Callable[[str], bool], line: int, what: str) -> Tree:
+        for number, func in enumerate(functions):
+            code = func.__code__
+            if is_file(code.co_filename) and code.co_firstlineno <= line <= last_line(code):
+                return ["own", use(number), line - code.co_firstlineno]
+        raise NotRelocatable(refusal("error_text", what=what))
+
     def place(file: str, line: int) -> Tree:
         path = os.path.abspath(file)
         if path.startswith(_ROOT):
             return ["numba", os.path.relpath(path, _ROOT), line]
         if line <= 0 and not os.path.exists(path):
             return ["unknown", file, line]
-        for number, func in enumerate(functions):
-            code = func.__code__
-            if os.path.abspath(code.co_filename) == path and code.co_firstlineno <= line <= last_line(code):
-                return ["own", use(number), line - code.co_firstlineno]
-        raise NotRelocatable(refusal("error_text", what=f"line {line} of {file}"))
+        return own_place(lambda known: os.path.abspath(known) == path, line, f"line {line} of {file}")
 
     def part(match: re.Match[str]) -> Tree:
         if match["file"]:
             return place(match["file"], int(match["line"]))
         if match["path"]:
             return ["at", place(match["path"], int(match["row"]))]
+        if match["base"]:
+            return ["short", own_place(lambda path: os.path.basename(path) == match["base"], int(match["short"]), match[0])]
         for number, func in enumerate(functions):
             if match["address"] == hex(id(func)):
                 return ["address", use(number)]
@@ -128,6 +134,9 @@ def decode_error(tree: Tree, functions: Sequence[Any]) -> Exception:
             return hex(id(functions[piece[1]]))
         if piece[0] == "at":
             return "{} ({})".format(*position(piece[1]))
+        if piece[0] == "short":
+            file, line = position(piece[1])
+            return f"{os.path.basename(file)}:{line}"
         file, line = position(piece)
         return f'{os.path.relpath(file)}", line {line}'
 
