@@ -22,7 +22,7 @@ from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
 from numba.core.extending import _Intrinsic
 from numba.core.typing.ctypes_utils import make_function_type
-from numba.core.typing.templates import Signature
+from numba.core.typing.templates import Signature, builtin_registry
 from numba.np.ufunc.dufunc import DUFunc
 from numba.np.ufunc.gufunc import GUFunc
 from numba.stencils.stencil import StencilFunc
@@ -55,7 +55,14 @@ def value_tree(value: Any) -> Tree:
     if is_fixed_module(getattr(value, "__module__", None)) and is_fixed_module(type(value).__module__):
         # such as np.dot, an object of a NumPy class that its public name leads to
         return ["builtin", *name_tree(value)]
+    if _is_overloaded(value):
+        return ["builtin", *name_tree(value)]
     raise NotRelocatable(refusal("value", type=f"{type(value).__module__}.{type(value).__qualname__}"))
+
+
+def _is_overloaded(value: Any) -> bool:
+    """Return whether implementations are registered for this very object, such as a multimethod of SciPy: it is but a key."""
+    return any(known is value for known, _ in builtin_registry.globals)
 
 
 def _is_of_global_generator(value: Any) -> bool:

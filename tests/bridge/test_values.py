@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numba import njit, types, vectorize
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 from aotnb.bridge.values import ADDRESS_LIMIT, by_address, decode_value, summary, value_tree
 from aotnb.core.digest import canonical, digest
@@ -64,6 +64,16 @@ def ufunc(x):
 @intrinsic
 def nothing(typingctx):
     return types.none(), lambda context, builder, sig, args: context.get_dummy_value()
+
+
+@functools.lru_cache
+def remembered(x):
+    return x + 1
+
+
+@overload(remembered)
+def _remembered(x):
+    return lambda x: x + 1
 
 
 STRUCT = np.dtype([("a", "<i4"), ("b", "<f8", (2,)), (("a title", "c"), "S3")])
@@ -111,6 +121,7 @@ REBUILT: dict[str, Any] = {
     "builtin": len,
     "function of math": math.sin,
     "numpy function": np.dot,
+    "object with overloads": remembered,
     "module": math,
     "type": types.int64,
 }

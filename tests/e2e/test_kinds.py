@@ -885,6 +885,35 @@ OWN_TYPES = [
     kind("type_boxed", INTERVAL, "(cls, fields)", "(cls, fields[::-1])", ("moved",), "overload_changed", hit=["plain"]),
 ]
 
+# functions that are objects of a class, such as SciPy's multimethods: the compiler knows them by their overloads alone
+OBJECTS_WITH_OVERLOADS = [
+    kind(
+        "object_with_overloads",
+        """
+            from numba.extending import overload
+            class Method:
+                def __init__(self, func):
+                    self.__name__ = self.__qualname__ = func.__name__
+                def __call__(self, *args):
+                    raise NotImplementedError
+            @Method
+            def scaled(x):
+                pass
+            @overload(scaled)
+            def _scaled(x):
+                return lambda x: x * 2
+            @njit
+            def f(x):
+                return scaled(x)
+            print(f(3))
+        """,
+        "x * 2",
+        "x * 3",
+        ("f",),
+        "overload_changed",
+    ),
+]
+
 # by the kind of code in the list of what is left out
 LEFT = {
     "nameless_callee": """
@@ -995,7 +1024,7 @@ BATCHES = [
     Batch("generators", [*GENERATORS, Scenario("given_up", main=GIVEN_UP, changes=False, restored=False)]),
     Batch("callbacks", CALLBACKS),
     Batch("structs", STRUCTS),
-    Batch("own_types", [*OWN_TYPES, *FIRST_CLASS]),
+    Batch("own_types", [*OWN_TYPES, *OBJECTS_WITH_OVERLOADS, *FIRST_CLASS]),
     Batch("inner", INNER),
     Batch("left_out", LEFT_OUT_SO_FAR),
     Batch("registered", REGISTERED[:1]),
