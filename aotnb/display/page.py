@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aotnb.core.words import counted
 from aotnb.display.render import html_lines, html_table
 from aotnb.errors import AotError
 
@@ -38,7 +39,11 @@ def html_page(title: str, lines: Iterable[str], table: Table, figure: Figure | N
     words = html_lines(lines)
     first = "" if extra is None else f'<section aria-label="Summary">{html_table(extra, caption="Summary")}</section>'
     plot = "" if figure is None else f'<section aria-label="Plot">{svg(figure, title)}</section>'
-    rows = html_table(table, limit=len(table.rows), caption=title) if table.rows else "<p>There are no rows.</p>"
+    rows = (
+        html_table(table, limit=len(table.rows), caption=counted(len(table.rows), "row"))
+        if table.rows
+        else "<p>There are no rows.</p>"
+    )
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -50,7 +50,7 @@ def compile_time(compilations: Sequence[Compilation]) -> Figure:
             axes.text(left, item.depth, name, va="center", color=ink, size=8, clip_on=True).set_clip_path(bar)
     axes.set_ylim(depth + 0.5, -0.5)
     axes.set_yticks(range(depth + 1), ["asked for by Python", *(f"nested {level}" for level in range(1, depth + 1))])
-    _legend(axes, (BLUE, "can be saved"), (ORANGE, "cannot be saved"))
+    _legend(figure, (BLUE, "can be saved"), (ORANGE, "cannot be saved"))
     return figure
 
 
@@ -124,7 +124,7 @@ def first_results(measured: Mapping[str, Mapping[str, float]]) -> Figure:
         axes.barh([n + place * height for n, _ in with_it], [s for _, s in with_it], height=height, color=colour, label=label)
     _name_bars(figure, axes, names, offset=height * (len(kinds) - 1) / 2)
     axes.set_xscale("log")
-    axes.legend()
+    figure.legend(loc="outside lower right", ncols=len(kinds), frameon=False)
     return figure
 
 
@@ -183,7 +183,7 @@ def image_map(rows: Iterable[tuple[str, str, int]]) -> Figure:
         axes.barh(range(len(names)), widths, left=left, color=colour, label=target)
         left = [start + width for start, width in zip(left, widths, strict=True)]
     _name_bars(figure, axes, names)
-    axes.legend(title="CPU target", loc="lower right")
+    figure.legend(title="CPU target", loc="outside right upper", frameon=False)
     return figure
 
 
@@ -218,10 +218,12 @@ def _nothing(axes: Axes, why: str) -> Figure:
     return axes.figure  # type: ignore[return-value]
 
 
-def _legend(axes: Axes, *entries: tuple[str, str]) -> None:
+def _legend(figure: Figure, *entries: tuple[str, str]) -> None:
+    """Put a legend below the axes, where it covers nothing."""
     from matplotlib.patches import Patch
 
-    axes.legend(handles=[Patch(color=colour, label=label) for colour, label in entries], loc="lower right")
+    handles = [Patch(color=colour, label=label) for colour, label in entries]
+    figure.legend(handles=handles, loc="outside lower right", ncols=len(handles), frameon=False)
 
 
 def _name_bars(figure: Figure, axes: Axes, names: list[str], offset: float = 0.0) -> None:

@@ -147,12 +147,17 @@ class AotMagics(Magics):
 
     @magic_arguments()
     @argument("name", nargs="?", metavar="NAME", help="The trace; the last one if none is given.")
+    @argument("--html", metavar="FILE", type=file_name, help="Also write it as one HTML file with all rows and the plot.")
     @no_var_expand
     @line_magic
     @one_sentence
     def aot_report(self, line: str) -> bundle.Report:
         """Give the report on a trace again: ``report = %aot_report``, then ``report.frame`` is a pandas frame."""
-        return bundle.trace_report(_trace(_parse(self.aot_report, line).name))
+        args = _parse(self.aot_report, line)
+        report = bundle.trace_report(_trace(args.name))
+        if args.html is not None:
+            report.to_html(args.html)
+        return report
 
     @magic_arguments()
     @argument("name", nargs="?", metavar="NAME", help="The trace; everything compiled in this kernel if none is given.")

@@ -35,6 +35,25 @@ def pictures(page: Any, folder: Path, name: str, part: str | None = None) -> Non
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
+def gallery(page: Any, folder: Path, name: str) -> None:
+    """Take a screenshot of the output of each cell, wide and narrow, light and dark; in a narrow page nothing sticks out."""
+    for theme in THEMES:
+        set_theme(page, theme)
+        for size, width in (("wide", 1280), ("narrow", 480)):
+            page.set_viewport_size({"width": width, "height": 9000})
+            page.evaluate("() => document.querySelectorAll('.jp-WindowedPanel-outer').forEach(e => { e.scrollTop = 0; })")
+            page.wait_for_timeout(300)
+            outputs = page.locator(".jp-Cell-outputWrapper:visible")
+            for number in range(outputs.count()):
+                snapshot(outputs.nth(number), folder, f"{name}-{number:02d}-{theme.lower()}-{size}")
+            wide = page.evaluate(
+                "() => [...document.querySelectorAll('.jp-OutputArea-output')].filter(e => e.scrollWidth > e.clientWidth)"
+                ".map(e => e.innerText.slice(0, 200))"
+            )
+            assert wide == [], (theme, size)
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
 THEMES = ("Light", "Dark")
 
 

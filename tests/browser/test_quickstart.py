@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from looks import DEFINE, THEMES, complaints, pictures, set_theme
+from looks import DEFINE, THEMES, complaints, gallery, pictures, set_theme
 
 pytestmark = pytest.mark.browser
 
@@ -19,6 +19,24 @@ LOAD = (
     "import aotnb\nprint(aotnb.status().compilations, 'compiled')",
 )
 REPORTS = ("%aot_explain double(1.5)", "%aot_roots double", "%aot_stragglers")
+GALLERY = (
+    "%load_ext aotnb\nimport aotnb",
+    DEFINE,
+    "%%aot_trace first\ndouble(20), double(1.5)",
+    "def helper(x):\n    return x + 3\nhelper = numba.njit(helper)",
+    "%%aot_trace second\ndouble(20), double(1.5)",
+    "%aot_save first.aot --trace first",
+    "%aot_save second.aot --trace second",
+    "%aot_load first.aot",
+    "double(1j)",
+    *("%aot_status", "%aot_stragglers", "%aot_invalidations", "%aot_roots", "%aot_roots --growth", "%aot_parcel", "%aot_list"),
+    *("%aot_diff first second", "%aot_roots --merge first.aot second.aot", "%aot_explain double([1])"),
+    "aotnb.last_trace().plot()",
+    "aotnb.roots(growth=True).plot()",
+    "aotnb.invalidations().plot()",
+    "aotnb.load('second.aot').plot()",
+    "aotnb.diff('first', 'second').plot()",
+)
 
 
 def test_trace_save_restart_load(open_notebook: Callable[..., Any], tmp_path: Path, server: Any) -> None:
@@ -34,6 +52,20 @@ def test_trace_save_restart_load(open_notebook: Callable[..., Any], tmp_path: Pa
     assert "argument 1 is float64; stored: int64" in shown, shown
     page = notebook.page
     pictures(page, tmp_path, f"reports-{server.front_end.command}")
+    for theme in THEMES:
+        set_theme(page, theme)
+        assert complaints(page, ".jp-OutputArea-output") == [], theme
+
+
+def test_every_report_and_plot(open_notebook: Callable[..., Any], tmp_path: Path, server: Any) -> None:
+    """All of them in one notebook: shown, within the page when it is narrow, and clear in both themes."""
+    notebook = open_notebook("gallery.ipynb", *GALLERY)
+    assert notebook.run_all(), notebook.outputs()
+    page = notebook.page
+    page.set_viewport_size({"width": 1280, "height": 9000})
+    page.locator(".jp-OutputArea-output svg[role=img]").nth(4).wait_for()
+    gallery(page, tmp_path, f"gallery-{server.front_end.command}")
+    page.set_viewport_size({"width": 1280, "height": 9000})
     for theme in THEMES:
         set_theme(page, theme)
         assert complaints(page, ".jp-OutputArea-output") == [], theme

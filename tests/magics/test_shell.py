@@ -124,6 +124,8 @@ def test_the_report_can_be_had_as_an_object(traced: Any) -> None:
     run(traced, "report = %aot_report first")
     assert list(traced.user_ns["report"].frame["function"]) == ["double", "helper"]
     assert traced.user_ns["report"].record is session.traces()["first"]
+    run(traced, "%aot_report first --html first.html")
+    assert "<td" in Path("first.html").read_text() and "double" in Path("first.html").read_text()
 
 
 def test_packages_and_their_statements(traced: Any, tmp_path: Path) -> None:
