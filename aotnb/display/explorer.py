@@ -41,6 +41,7 @@ class Widgets:
 
     title: str
     widget: Any
+    is_watched: Callable[[], bool] = staticmethod(lambda: True)  # the magics know better: nobody looks while nbconvert runs
 
     def table(self) -> Table:
         """Return what the static twin shows."""
@@ -54,7 +55,7 @@ class Widgets:
         return f"{self.title}: {len(self.table().rows)} rows; widgets need a notebook, .to_html(file) writes a page"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        live = self.widget._repr_mimebundle_() or {}
+        live = (self.widget._repr_mimebundle_() or {}) if Widgets.is_watched() else {}
         return {**live, "text/plain": repr(self), "text/html": html_table(self.table(), STATIC_ROWS, caption=self.title)}
 
 

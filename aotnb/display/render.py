@@ -18,7 +18,7 @@ _PROSE = ("detail", "difference", "what_to_do")
 _STYLE = "max-height: 32em; overflow: auto"
 _LINES_STYLE = "padding: 0.2em 0.5em; line-height: 1.5; white-space: pre-wrap; overflow-wrap: anywhere"
 _ARROW = '<span style="white-space: nowrap">-&gt;</span>'  # else it is broken after the hyphen
-_NARROWEST, _NARROWEST_PROSE = 12, 28  # characters of a column where there is no room; front ends break words anywhere
+_NARROWEST, _NARROWEST_PROSE = 14, 28  # characters of a column where there is no room; front ends break words anywhere
 # the header stays in sight while the rows scroll; each front end has a name of its own for the colour behind it
 _HEAD_STYLE = (
     "position: sticky; top: 0; overflow-wrap: normal; background: "
@@ -91,9 +91,14 @@ def without_empty_columns(table: Table) -> Table:
 
 def _html_cells(row: tuple[Any, ...], numeric: list[bool]) -> str:
     return "".join(
-        f'<td style="text-align: {_side(right)}">{escape(cell(value)).replace("-&gt;", _ARROW)}</td>'
+        f'<td style="text-align: {_side(right)}">{_breakable(cell(value))}</td>'
         for value, right in zip(row, numeric, strict=True)
     )
+
+
+def _breakable(text: str) -> str:
+    """Return a text as HTML that may be broken behind the dots of a name, and not within an arrow."""
+    return re.sub(r"\.(?=[^\W\d]|&lt;)", ".<wbr>", escape(text)).replace("-&gt;", _ARROW)
 
 
 def _side(right: bool) -> str:

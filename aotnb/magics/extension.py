@@ -6,6 +6,7 @@ All state hangs on the shell's own registry, so ``%reload_ext`` (unload, reload 
 from __future__ import annotations
 
 import copy
+import functools
 import os
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,11 @@ from IPython.core.error import UsageError
 
 from aotnb import session, settings
 from aotnb.core.words import counted
+from aotnb.display.explorer import Widgets
 from aotnb.errors import AotError
 from aotnb.magics.cells import TracedCells
 from aotnb.magics.complete import Completer
-from aotnb.magics.magics import AotMagics
+from aotnb.magics.magics import AotMagics, is_watched
 from aotnb.magics.watch import Watcher
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def load(shell: InteractiveShell) -> None:
     magics = AotMagics(shell, cells=cells, completer=completer, watcher=watcher, deactivate=not was_active, profile=profile)
     shell.register_magics(magics)
     session.set_up_log()
+    Widgets.is_watched = staticmethod(functools.partial(is_watched, shell))
     cells.install()
     completer.install()
     watcher.install()
@@ -72,6 +75,7 @@ def unload(shell: InteractiveShell) -> None:
     magics.cells.uninstall()
     magics.completer.uninstall()
     magics.watcher.uninstall()
+    Widgets.is_watched = staticmethod(lambda: True)
     settings.forget()
     shell.config.pop(_NAME, None)
     if magics.profile is not None:

@@ -409,11 +409,16 @@ def _trace(name: str | None) -> Trace:
 
 
 def _progress(shell: InteractiveShell, *, quiet: bool) -> Watched | Silent:
-    """Return progress that fits the front end; nobody watches where the front end takes no input (nbconvert, CI)."""
-    kernel = getattr(shell, "kernel", None)
-    if quiet or (kernel is not None and not getattr(kernel, "_allow_stdin", True)):
+    """Return progress that fits the front end."""
+    if quiet or not is_watched(shell):
         return Silent()
-    return for_stream(sys.stderr) if kernel is None else Watched(Display(_publish))
+    return for_stream(sys.stderr) if getattr(shell, "kernel", None) is None else Watched(Display(_publish))
+
+
+def is_watched(shell: InteractiveShell) -> bool:
+    """Return whether somebody may look on: not where the front end takes no input (nbconvert, CI)."""
+    kernel = getattr(shell, "kernel", None)
+    return kernel is None or bool(getattr(kernel, "_allow_stdin", True))
 
 
 def _publish(data: dict[str, str]) -> Callable[[dict[str, str]], Any]:

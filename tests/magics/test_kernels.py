@@ -171,3 +171,7 @@ def test_progress_is_shown_to_somebody_and_wiped_off(new_kernel: Callable[[], Ke
     assert "[" in watched.shown[0]
     assert watched.shown[-1].startswith("saved watched.aot")
     assert watched.updates[-1]["text/html"] == ""
+    show = "print(sorted(aotnb.explore()._repr_mimebundle_()))"
+    kernel.run("import aotnb")
+    assert "widget-view" in kernel.run(show, watched=True).text
+    assert kernel.run(show).text == "['text/html', 'text/plain']\n"  # in a page that nbconvert makes, widgets would be dead
