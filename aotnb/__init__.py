@@ -8,6 +8,8 @@ Reports     :func:`parcel`, :func:`roots`, :func:`stragglers`, :func:`diff`, :fu
 Files       :func:`images`, :func:`prune`
 Guard       :func:`forbid_compilation`
 Switch      :func:`activate`, :func:`deactivate`, :func:`is_active`
+
+PYTEST_DONT_REWRITE: with ``AOTNB_IMAGE`` set this package is imported before pytest, which would warn that it is too late.
 """
 
 from __future__ import annotations

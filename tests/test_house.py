@@ -31,6 +31,13 @@ def test_importing_aotnb_brings_nothing_heavy() -> None:
     assert loaded_by("import aotnb", HEAVY) == []
 
 
+def test_pytest_does_not_ask_to_rewrite_us() -> None:
+    """With ``AOTNB_IMAGE`` set we are imported before pytest, and it would warn in every run."""
+    from _pytest.assertion.rewrite import AssertionRewriter
+
+    assert AssertionRewriter.is_rewrite_disabled(__import__("aotnb").__doc__ or "")
+
+
 def test_command_line_module_brings_nothing_heavy() -> None:
     assert loaded_by("import aotnb.cli", HEAVY) == []
 
