@@ -26,6 +26,7 @@ from aotnb.errors import NotRelocatable
 
 CONVERSION = "conversion"  # of one type into another, which any code may need
 _TYPE = "type "
+_LOCAL = "<locals>"
 
 _scanned = [0] * 8
 _overloads: dict[str, list[Any]] = {}  # templates of @overload and its kin
@@ -68,7 +69,7 @@ def extended_names() -> set[str]:
 
 def is_extended(name: str) -> bool:
     """Return whether anything from outside Numba is registered under *name*."""
-    return name in extended_names() or _class_of(name) is not None
+    return name in extended_names() or bool(_classes_of(name))
 
 
 def other_digest(name: str) -> str:
@@ -80,9 +81,10 @@ def other_digest(name: str) -> str:
         If something that decides has no encoding.
     """
     found: list[Any] = list(dict.fromkeys(map(_implementation_digest, _implementations(name))))
-    cls = _class_of(name)
-    if cls is not None:
-        found.append(_class_tree(cls))
+    classes = list(dict.fromkeys(digest(class_tree(cls)) for cls in _classes_of(name)))
+    if len(classes) > 1:
+        raise NotRelocatable(f"there are several classes {name.removeprefix(_TYPE)}")
+    found += classes
     return digest(found) if found else ""
 
 
@@ -138,8 +140,7 @@ def functions_behind(name: str) -> Iterator[FunctionType]:
         yield template._overload_func
     for value in _implementations(name):
         yield from _functions_of(value)
-    cls = _class_of(name)
-    if cls is not None:
+    for cls in _classes_of(name):
         for value in (cls, *(value for _, value in _handlers(cls))):
             yield from _functions_of(value)
 
@@ -190,13 +191,21 @@ def _type_name(cls: type) -> str:
     return f"{_TYPE}{cls.__module__}:{cls.__qualname__}"
 
 
-def _class_of(name: str) -> Any:
-    """Return the class that a name of a class of types leads to now, or None."""
+def names_of_local_types(found: Iterable[Any]) -> set[str]:
+    """Return the names, as :func:`names_of_types` has them, of the classes that were defined inside a function."""
+    return {name for name in names_of_types(found) if _LOCAL in name}
+
+
+def _classes_of(name: str) -> list[type]:
+    """Return the class that a name of a class of types leads to now, if there is one; local ones may share a name."""
     if not is_type_name(name):
-        return None
+        return []
     module, _, rest = name.removeprefix(_TYPE).partition(":")
+    if _LOCAL in rest:
+        # one without a data model cannot be compiled
+        return [cls for cls in default_manager._handlers if (cls.__module__, cls.__qualname__) == (module, rest)]
     found = absolute(module, rest)
-    return found if isinstance(found, type) and is_extension(found) else None
+    return [found] if isinstance(found, type) and is_extension(found) else []
 
 
 def _handlers(cls: type) -> Iterator[tuple[str, Any]]:
@@ -215,7 +224,8 @@ def _is_numbas(func: Any) -> bool:
     return is_fixed_module(getattr(func, "__module__", None))
 
 
-def _class_tree(cls: type) -> Any:
+def class_tree(cls: type) -> Any:
+    """Encode a class of types, in depth, with all that is registered for it."""
     handlers = dict.fromkeys((key, _implementation_digest(value)) for key, value in _handlers(cls))
     return [_implementation_digest(cls), [list(item) for item in handlers]]
 

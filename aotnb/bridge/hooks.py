@@ -35,7 +35,7 @@ from numba.experimental.jitclass import boxing
 from numba.np.ufunc import ufuncbuilder
 from numba.stencils.stencil import StencilFunc
 
-from aotnb.bridge.extensions import names_of_types
+from aotnb.bridge.extensions import names_of_local_types, names_of_types
 from aotnb.bridge.served import ServedDescriptor
 from aotnb.bridge.stencils import python_call, reads_of
 
@@ -224,7 +224,8 @@ def _compile_core(original: Any) -> Any:
         except BaseException as error:
             observer.compile_finished(frame, None, error)
             raise
-        for name in names_of_types(_handled_types(self.state)):
+        # a type of a local class among the arguments tells by itself what is registered for its class
+        for name in names_of_types(_handled_types(self.state)) - names_of_local_types(self.state.args or ()):
             observer.resolved(name)
         observer.compile_finished(frame, result, None)
         return result

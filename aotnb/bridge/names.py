@@ -31,6 +31,11 @@ def name_tree(obj: Any) -> list[str]:
     return [module, other]
 
 
+def is_local(obj: Any) -> bool:
+    """Return whether a class was defined inside a function, so that no name leads to it."""
+    return "<locals>" in obj.__qualname__
+
+
 def lookup(module: str, qualname: str, *, load: bool = True) -> Any:
     """Return the live object of that name; raise :class:`LookupError` where there is none."""
     found = sys.modules.get(module)

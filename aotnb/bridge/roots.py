@@ -15,6 +15,7 @@ from numba.core import serialize
 
 from aotnb.bridge.extensions import cells_of_overloads, overload_cell, overload_place
 from aotnb.bridge.loops import ServedLoop, loop_const
+from aotnb.bridge.names import name_tree
 from aotnb.bridge.typecodec import TypeDecoder
 from aotnb.bridge.values import can_rebuild, decode_value, is_fixed_module, live_ids, value_tree
 from aotnb.core.digest import line_at, line_index
@@ -106,7 +107,10 @@ def object_root(obj: Any, owners: Iterable[Any]) -> tuple[Any, Tree]:
         return owner, ["exception", None if exc is None else value_tree(exc), arguments, place]
     if not owners:
         raise NotRelocatable("a wrapper holds a pickled object")
-    return owners[0], ["value", value_tree(obj)]
+    tree = value_tree(obj)
+    if tree[0] == "local class":
+        name_tree(obj)  # refuses it: it can be compared, but not found again
+    return owners[0], ["value", tree]
 
 
 def _is_exception_info(obj: Any) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from numba.core import types
 
-from aotnb.bridge.names import lookup, name_tree
+from aotnb.bridge.names import is_local, lookup, name_tree
 from aotnb.bridge.typeparts import members
 from aotnb.core.digest import digest
 from aotnb.core.left_out import refusal
@@ -229,12 +229,17 @@ def _extension(typ: Any) -> Tree:
         getattr(typ, name)  # which of them are among the attributes must not depend on what was asked before
     state = {name: value for name, value in vars(typ).items() if name != "_code"}
     with _opened(typ):
-        tree = ["extension", name_tree(cls), [[name, _part(value)] for name, value in sorted(state.items())]]
+        parts = [[name, _part(value)] for name, value in sorted(state.items())]
     if typ not in _whole:
-        if cls.__reduce__ is not _AS_NUMBA_SAVES_IT or _decode_extension(TypeDecoder(), *tree[1:]) != typ:
+        if cls.__reduce__ is not _AS_NUMBA_SAVES_IT or _made(TypeDecoder(), cls, parts) != typ:
             raise _more_than_its_attributes(typ)
         _whole.add(typ)
-    return tree
+    if not is_local(cls):
+        return ["extension", name_tree(cls), parts]
+    # bound to a live type; those of several such classes are told apart by all that is registered for the class
+    from aotnb.bridge.values import local_class_digest
+
+    return ["local type", cls.__module__, cls.__qualname__, local_class_digest(cls), parts]
 
 
 def _cached_properties(cls: type) -> set[str]:
@@ -268,7 +273,11 @@ def _decode_extension(dec: TypeDecoder, cls: Tree, state: Tree) -> types.Type:
     found: Any = lookup(*cls)
     if not (isinstance(found, type) and issubclass(found, types.Type)):
         raise LookupError(f"{cls[0]}.{cls[1]} is no class of types")
-    typ: Any = object.__new__(found)
+    return _made(dec, found, state)
+
+
+def _made(dec: TypeDecoder, cls: type, state: Tree) -> types.Type:
+    typ: Any = object.__new__(cls)
     vars(typ).update({name: _decode_part(dec, part) for name, part in state})
     return type(typ)._intern(typ)  # type: ignore[no-any-return]
 
@@ -424,6 +433,7 @@ _ENCODERS: dict[type, Encoder] = {
 
 _LIVE = frozenset(
     {"jitclass", "instance", "deferred", "made generator", "dispatcher", "function", "module", "generator", "bitgenerator"}
+    | {"local type"}
 )
 
 

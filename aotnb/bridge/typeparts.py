@@ -13,6 +13,8 @@ from numba.core import types
 from numba.core.types import misc
 from numba.experimental.jitclass.base import JitClassType
 
+from aotnb.bridge.names import is_local
+
 Step = int | str
 # attributes of types that hold another type
 _INNER = ("dtype", "item_type", "key_type", "value_type", "type", "instance_type", "container", "iterable", "parent")
@@ -86,9 +88,9 @@ def members(typ: Any) -> Iterator[tuple[str, Any]]:
 
 
 def types_of_objects(typ: Any) -> Iterator[Any]:
-    """Yield the types in *typ* that only a live object stands for: jitclasses, their instances, deferred types."""
+    """Yield the types in *typ* that only a live object stands for: jitclasses, their instances, deferred types, local classes."""
     for _, inner in walk(typ):
-        if isinstance(inner, _OF_OBJECTS):
+        if isinstance(inner, _OF_OBJECTS) or is_local(type(inner)):
             yield inner
         if isinstance(inner, types.ClassType):
             yield inner.instance_type

@@ -29,7 +29,7 @@ from numba.stencils.stencil import StencilFunc
 
 from aotnb.bridge.contents import container_tree, instance_tree, is_container, reduced_tree
 from aotnb.bridge.methods import dispatcher_tree, function_tree, method_tree
-from aotnb.bridge.names import lookup, name_tree
+from aotnb.bridge.names import is_local, lookup, name_tree
 from aotnb.bridge.stencils import kernel_reads
 from aotnb.bridge.typeparts import all_types, type_of_class, types_of_objects
 from aotnb.core.digest import digest, digest_bytes, nested_names, number_from, number_text
@@ -195,7 +195,16 @@ def _class(value: type) -> Tree:
         from aotnb.bridge.typecodec import structref_class
 
         return ["class", *structref_class(value)]
+    if is_local(value) and not issubclass(value, BaseException):
+        return ["local class", value.__module__, value.__qualname__, local_class_digest(value)]
     return ["class", *name_tree(value), None]
+
+
+def local_class_digest(cls: type) -> str:
+    """Return the digest of a class that was defined inside a function, with what is registered for a class of types."""
+    from aotnb.bridge.extensions import class_tree
+
+    return digest([_deep_class(cls, set()), class_tree(cls) if issubclass(cls, types.Type) else None])
 
 
 def _builtin(value: Any) -> Tree:

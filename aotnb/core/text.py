@@ -79,7 +79,7 @@ def symbol_text(tree: Tree) -> str:
             return f"{symbol_text(dtype)}[{','.join(one[:ndim])}]"
         case ["dispatcher", [str(module), str(qualname), *_]]:
             return f"{module}.{qualname}"
-        case ["extension", [str(module), str(qualname)], _]:
+        case ["extension", [str(module), str(qualname)], _] | ["local type", str(module), str(qualname), *_]:
             return f"{module}.{qualname}"
         case ["literal" | "omitted", _]:
             return type_text(tree).replace(" ", "")

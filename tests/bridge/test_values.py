@@ -407,16 +407,12 @@ class OddStr(str):
 
 
 def refused() -> dict[str, Any]:
-    class Local:
-        pass
-
     return {
         "object": object(),
         "list": [1],
         "dict": {"a": 1},
         "set": {1},
         "bytearray": bytearray(b"a"),
-        "local class": Local,
         "instance": Boom(),
         "array of objects": np.array([object()]),
         "dtype of objects": np.dtype("O"),
@@ -430,6 +426,20 @@ def refused() -> dict[str, Any]:
 def test_what_has_no_rule_is_refused(name: str) -> None:
     with pytest.raises(NotRelocatable):
         value_tree(refused()[name])
+
+
+def local_class(step: int) -> type:
+    class Local:
+        def moved(self, x: int) -> int:
+            return x + step
+
+    return Local
+
+
+def test_a_local_class_is_its_definition() -> None:
+    assert text(local_class(1)) == text(local_class(1)) != text(local_class(2))
+    with pytest.raises(NotRelocatable):
+        decode_value(value_tree(local_class(1)))
 
 
 @pytest.mark.parametrize("value", [OddInt(1), OddStr("a")], ids=repr)

@@ -746,6 +746,47 @@ INTERVAL = """
     answer = moved(Interval(1.0, 2.0), 3.0)
     print(answer.lo, answer.hi, plain(3))
 """
+
+# classes of types that a function defines, as a factory does: the live type of an argument tells which one is meant
+LOCAL_TYPES = """
+    from numba.core import types
+    from numba.extending import NativeValue, box, models, overload_method, register_model, typeof_impl, unbox
+    def factory(offset):
+        class Plain:
+            pass
+        class PlainType(types.Opaque):
+            pass
+        typ = PlainType("plain")
+        @typeof_impl.register(Plain)
+        def typeof_plain(value, c):
+            return typ
+        register_model(PlainType)(models.OpaqueModel)
+        @unbox(PlainType)
+        def unbox_plain(typ, obj, c):
+            return NativeValue(c.context.get_dummy_value())
+        @box(PlainType)
+        def box_plain(typ, value, c):
+            return c.pyapi.long_from_ssize_t(c.context.get_constant(types.intp, offset))
+        @overload_method(PlainType, "moved")
+        def ol_moved(self, x):
+            return lambda self, x: x + offset
+        return Plain
+    One, Two = factory(1), factory(2)
+    @njit
+    def f(x):
+        return x
+    @njit
+    def g(x):
+        return x
+    @njit
+    def called(x):
+        return x.moved(10)
+    @njit
+    def plain(x):
+        return x + 1
+    print(f(One()), g(Two()), called(Two()), plain(1))
+"""
+
 FIRST_CLASS = [
     kind(
         "function_chosen_by_a_branch",
@@ -881,6 +922,15 @@ OWN_TYPES = [
         ("moved",),
         "overload_changed",
         hit=["plain"],
+    ),
+    kind(
+        "type_of_a_local_class",
+        LOCAL_TYPES,
+        "factory(2)",
+        "factory(3)",
+        ("g", "called"),
+        "not_traced|overload_changed|callee_changed",
+        hit=["plain", "f"],
     ),
     kind("type_boxed", INTERVAL, "(cls, fields)", "(cls, fields[::-1])", ("moved",), "overload_changed", hit=["plain"]),
 ]

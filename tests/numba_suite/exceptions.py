@@ -23,6 +23,7 @@ PARTS: dict[str, list[str]] = {
 _CACHE = "hits of Numba's disk cache, which is not used"
 _SIGNATURES = "the signatures of a function that only compiled code has called; code of an image has it inside"
 _OWN_PIPELINE = "runs a compiler pipeline by itself"
+_WARNING = "a warning that the compiler prints"
 _INSPECT = "what the compiler prints about code: an image has neither Numba IR nor its names"
 
 # test (without numba.tests.) -> what it looks at
@@ -48,10 +49,15 @@ LOOKS_AT_COMPILATION: dict[str, str] = {
     "test_dispatcher.TestDispatcherMethods.test_inspect_cfg_with_python_wrapper": _INSPECT,
     "test_dispatcher.TestDispatcherMethods.test_inspect_llvm": _INSPECT,
     "test_dispatcher.TestNoRetryFailedSignature.test_error_count": "how often an overload is asked",
-    "test_function_type.TestFunctionType.test_experimental_feature_warning": "a warning that the compiler prints",
+    "test_function_type.TestFunctionType.test_experimental_feature_warning": _WARNING,
     "test_function_type.TestInliningFunctionType.test_inlining_global_dispatcher": "the number of blocks in the optimised IR",
     "test_extending.TestOverloadMethodCaching.test_caching_overload_method": _CACHE,
-    "test_linalg.TestProduct.test_contiguity_warnings": "a warning that the compiler prints",
+    "test_dictobject.TestTypedDictInitialValues.test_mutation_not_carried_single_function": _SIGNATURES,
+    "test_literal_dispatch.TestLiteralDispatch.test_literal_nested": _SIGNATURES,
+    "test_literal_dispatch.TestLiteralDispatch.test_mutual_recursion_literal": _SIGNATURES,
+    "test_struct_ref.TestStructRefCaching.test_structref_caching": _CACHE,
+    "test_try_except.TestTryExceptParfors.test_try_outside_prange_reduction": _WARNING,
+    "test_linalg.TestProduct.test_contiguity_warnings": _WARNING,
     **dict.fromkeys((f"test_withlifting.TestLiftByPass.test_lift{number}" for number in range(1, 6)), _OWN_PIPELINE),
     **dict.fromkeys((f"test_withlifting.TestLiftCall.test_liftcall{number}" for number in range(1, 4)), _OWN_PIPELINE),
     "test_withlifting.TestLiftObjCaching.test_objmode_caching_basic": _CACHE,
