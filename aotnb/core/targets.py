@@ -73,6 +73,7 @@ class Target:
     clone_all: bool = False
     base: int = 0  # where the functions that are not cloned for this target come from
     size: str = ""  # "optsize", "minsize" or nothing
+    changes: tuple[str, ...] = ()  # features that were asked for or forbidden beyond the name, such as "-avx2"
 
     def tree(self) -> dict[str, Any]:
         """Return this target as plain data."""
@@ -81,7 +82,7 @@ class Target:
     @property
     def label(self) -> str:
         """The name with what changes the code, for people."""
-        words = [self.name]
+        words = [self.name, *self.changes]
         words += ["clone_all"] if self.clone_all else []
         words += [f"base({self.base})"] if self.base else []
         return ",".join([*words, *({"optsize": ["opt_size"], "minsize": ["min_size"]}.get(self.size, []))])
@@ -89,7 +90,7 @@ class Target:
 
 def target_from(tree: dict[str, Any]) -> Target:
     """Rebuild a target from plain data."""
-    return Target(**{**tree, "needs": tuple(tree["needs"])})
+    return Target(**{**tree, "needs": tuple(tree["needs"]), "changes": tuple(tree["changes"])})
 
 
 def parse_targets(text: str, host: tuple[str, str], machine: str) -> list[Target]:
@@ -157,7 +158,7 @@ def _target(
         else:
             raise wrong(at, f"{word!r} is not understood" if word else "a word is missing", _WORDS)
     features = ",".join([*([features] if features else []), *changes])
-    return Target(named, cpu, features, tuple(sorted(needs)), clone_all, base, size)
+    return Target(named, cpu, features, tuple(sorted(needs)), clone_all, base, size, tuple(changes))
 
 
 def _with_foundations(feature: str) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,9 @@ def test_julias_official_string_and_every_word() -> None:
     assert (native.name, native.features) == ("haswell", HOST[1] + ",-fma,+aes")
     assert native.needs == ("aes", "avx", "avx2", "sse2", "sse4.1")
     assert not parsed("generic;haswell,clone_all,-clone_all")[1].clone_all
+    everything = parsed("generic;sandybridge,opt_size,-xsaveopt,clone_all;native,base(1),+aes")
+    assert [t.label for t in everything] == ["generic", "sandybridge,-xsaveopt,clone_all,opt_size", "haswell,+aes,base(1)"]
+    assert [target_from(json.loads(json.dumps(t.tree()))) for t in everything] == everything
 
 
 def test_a_feature_brings_what_it_rests_on() -> None:
