@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copyreg
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -70,7 +71,7 @@ def instance_tree(value: Any, names: set[str], encode: Encode) -> Tree:
     if kind is None and not _is_all_python(value):
         raise NotRelocatable(f"a value of type {cls.__module__}.{cls.__qualname__}, which has a state that Python does not see")
     items = [] if kind is None else _items(kind(value), encode)
-    return ["instance", encode(cls), items, _pairs(sorted(_attributes(value)), encode)]
+    return ["instance", encode(cls), items, _pairs(sorted(_attributes(value), key=itemgetter(0)), encode)]
 
 
 def is_tool(cls: type) -> bool:

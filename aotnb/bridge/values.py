@@ -44,8 +44,24 @@ ADDRESS_LIMIT = 10**6  # bytes; Numba takes larger global arrays, and non-contig
 def value_tree(value: Any) -> Tree:
     """Return the tree of *value*; equal trees mean that a compiler would read the same thing."""
     encode = _rule(type(value))
-    if encode is not None:
-        return encode(value)
+    return (encode or _object)(value)
+
+
+def _object(value: Any) -> Tree:
+    """Encode an object of a class without a rule; it may raise what it likes when it is asked for anything."""
+    try:
+        return _named_object(value)
+    except NotRelocatable:
+        raise
+    except Exception as error:
+        raise _unreadable(value, error) from None
+
+
+def _unreadable(value: Any, error: Exception) -> NotRelocatable:
+    return NotRelocatable(f"{refusal('value', type=type(value).__qualname__)}: {type(error).__name__}")
+
+
+def _named_object(value: Any) -> Tree:
     if _is_cffi(value):
         return _c_function(value)
     if _is_of_global_generator(value):
@@ -383,12 +399,16 @@ def _deep(value: Any, names: set[str], seen: set[int]) -> Tree:
 
 
 def _once(value: Any, seen: set[int], encode: Callable[[], Tree]) -> Tree:
-    """Encode an object that may hold itself; *seen* has what is being encoded."""
+    """Encode an object that may hold itself; *seen* has what is being encoded. Objects may raise what they like."""
     if id(value) in seen:
         return ["recursive", type(value).__module__, type(value).__qualname__]
     seen.add(id(value))
     try:
         return encode()
+    except NotRelocatable:
+        raise
+    except Exception as error:
+        raise _unreadable(value, error) from None
     finally:
         seen.discard(id(value))
 

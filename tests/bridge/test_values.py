@@ -340,6 +340,23 @@ def test_an_object_that_holds_itself_comes_to_an_end() -> None:
     assert "recursive" in text(made("def f(x):\n    return K\n", K=held))
 
 
+def test_an_object_that_cannot_be_read_is_refused() -> None:
+    class Odd:
+        __slots__ = ("held",)
+
+        def __getattribute__(self, name: str) -> Any:
+            if name == "__class__":
+                return Odd
+            raise ValueError(name)
+
+    nested: list[Any] = []
+    for _ in range(5000):
+        nested = [nested]
+    for value in (Odd(), nested):
+        with pytest.raises(NotRelocatable, match="has no encoding"):
+            text(made("def f(x):\n    return K\n", K=value))
+
+
 def test_state_that_python_does_not_see_is_refused() -> None:
     class Own(random.Random):
         pass
