@@ -179,6 +179,8 @@ def compile_unit(
 
 _INLINED = 250  # instructions; LLVM takes no function for inlining of which more than about 50 would be left over
 
+_ATTACHED = re.compile(r"(?: ![\w.]+ !\d+)+$")  # to a definition, such as what a debugger is told of it
+
 
 def _inlinable(library: Any, exported: frozenset[str]) -> str:
     """Return what others may inline of an optimised library: its *exported* functions but large ones, with what they need."""
@@ -194,7 +196,7 @@ def _inlinable(library: Any, exported: frozenset[str]) -> str:
             parts.append(f"define {text}")
             offered.append(name)
         else:
-            parts.append(f"declare {line}{body.partition(chr(10) + '}')[2]}")
+            parts.append(f"declare {_ATTACHED.sub('', line)}{body.partition(chr(10) + '}')[2]}")
     if not offered:
         return ""
     module = ll.parse_assembly("\n".join(parts), library.context)

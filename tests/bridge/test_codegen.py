@@ -140,15 +140,28 @@ def test_large_functions_are_not_offered_for_inlining(attributes: str, inlined: 
     assert ("declare hidden i64 @lib.f1(" in item.inlinable) is False  # no offered function calls it
     user = compile_unit(UnitSource([USER], [item.inlinable], frozenset(["user.f0"])), RUNTIME, "x86-64", "")
     left_open = {symbol.name for symbol in symbols(user.data) if not symbol.defined}
-    assert left_open - {""} == (set() if inlined else {"lib.f1"})
+    assert left_open == (set() if inlined else {"lib.f1"})
+
+
+DEBUG = """
+!llvm.module.flags = !{!0}
+!llvm.dbg.cu = !{!1}
+!0 = !{i32 2, !"Debug Info Version", i32 3}
+!1 = distinct !DICompileUnit(language: DW_LANG_C_plus_plus, file: !2, emissionKind: FullDebug)
+!2 = !DIFile(filename: "lib.py", directory: "")
+!3 = distinct !DISubprogram(name: "f1", file: !2, line: 1, type: !4, spFlags: DISPFlagDefinition, unit: !1)
+!4 = !DISubroutineType(types: !{null})
+"""
 
 
 def test_what_is_offered_calls_what_is_not() -> None:
     calls = 'define i64 @"lib.f0"(i64 %x) {\nv0:\n  %y = call i64 @"lib.f1"(i64 %x)\n  ret i64 %y\n}\n'
-    text = calls + straight("lib.f1", 300)
+    text = calls + straight("lib.f1", 300, "!dbg !3") + DEBUG
     item = compile_unit(UnitSource([text], [], frozenset(["lib.f0", "lib.f1"]), offered=True), RUNTIME, "x86-64", "")
     assert item.inlinable is not None
     assert "declare hidden i64 @lib.f1(" in item.inlinable
+    user = compile_unit(UnitSource([USER], [item.inlinable], frozenset(["user.f0"])), RUNTIME, "x86-64", "")
+    assert {symbol.name for symbol in symbols(user.data) if not symbol.defined} == {"lib.f1"}
     nothing = compile_unit(UnitSource([straight("lib.f1", 300)], [], frozenset(["lib.f1"]), offered=True), RUNTIME, "x86-64", "")
     assert nothing.inlinable == ""
     assert compile_unit(unit(HELPERS), RUNTIME, "x86-64", "").inlinable is None
