@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("aotnb", deadline=None)  # how long an example takes is up to what else the machine does
+settings.load_profile("aotnb")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -34,7 +34,7 @@ def test_no_journal_has_no_records(tmp_path: Path) -> None:
     assert read_journal(tmp_path / "nb.aot").records == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(records=st.lists(st.binary(max_size=40), min_size=1, max_size=4), data=st.data())
 def test_a_tear_costs_what_was_torn_and_the_next_record_follows(
     records: list[bytes], data: st.DataObject, tmp_path_factory

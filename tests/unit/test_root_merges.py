@@ -75,7 +75,7 @@ def holds(session: Session, wanted: Iterable[tuple[int, Sequence[Any]]]) -> None
 
 
 @given(SPECIALIZATIONS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_order_of_compiling_resolves_to_the_same_objects(wanted: list[list[Any]]) -> None:
     for order in permutations(range(len(wanted))):
         session = Session("here")
@@ -89,7 +89,6 @@ def test_every_order_of_compiling_resolves_to_the_same_objects(wanted: list[list
 
 
 @given(SPECIALIZATIONS, st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_several_sessions_and_images_in_any_order(wanted: list[list[Any]], chance: random.Random) -> None:
     """Each specialization is compiled in one of three sessions, perhaps in several; all images go into each new one."""
     images = []
