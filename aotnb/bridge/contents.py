@@ -53,7 +53,7 @@ def reduced_tree(value: Any, encode: Encode) -> Tree | None:
     except Exception:  # any class may raise what it likes
         return None
     if isinstance(found, str):
-        return None
+        return ["named", found]
     make, args, state, items, pairs = (*found, None, None, None)[:5]
     parts = [_items(args, encode), encode(state), [encode(item) for item in items or ()], _pairs(pairs or (), encode)]
     return ["reduced", encode(make), *parts]

@@ -18,9 +18,10 @@ from numba.core.imputils import builtin_registry as lowering_registry
 from numba.core.pythonapi import _boxers, _reflectors, _unboxers
 from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFunctionTemplate, builtin_registry
 
+from aotnb.bridge.deep import class_functions, function_digest, installed_modules
 from aotnb.bridge.inspect import absolute, cell_content, key_name
 from aotnb.bridge.typeparts import all_types
-from aotnb.bridge.values import class_functions, function_digest, is_extension, is_fixed_module, module_of
+from aotnb.bridge.values import is_extension, is_fixed_module, module_of
 from aotnb.core.digest import digest
 from aotnb.errors import NotRelocatable
 
@@ -153,8 +154,20 @@ def _implementations(name: str) -> list[Any]:
 
 
 def modules_behind(name: str) -> set[str]:
-    """Return the modules of :func:`functions_behind`: the versions of their distributions matter."""
-    return {module for func in functions_behind(name) if (module := module_of(func)) is not None}
+    """Return the modules of :func:`functions_behind` and of what those read: the versions of their distributions matter."""
+    return set().union(*map(_modules_of, functions_behind(name)))
+
+
+def modules_of_overload(module: str, qualname: str) -> set[str]:
+    """Return the modules of what the overloads of this name read: the versions of their distributions matter."""
+    found = {id(template): template._overload_func for group in external_overloads().values() for template in group}
+    named = (func for func in found.values() if (module_of(func), getattr(func, "__qualname__", "")) == (module, qualname))
+    return set().union(*map(_modules_of, named))
+
+
+def _modules_of(func: Any) -> set[str]:
+    module = module_of(func)
+    return installed_modules(func) | (set() if module is None else {module})
 
 
 # ---------------------------------------------------------------- classes of types

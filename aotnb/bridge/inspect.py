@@ -6,7 +6,7 @@ import ctypes
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from numba.core import bytecode, compiler, errors, ir, sigutils, targetconfig, types
@@ -15,11 +15,12 @@ from numba.core.extending import _Intrinsic
 from numba.np.ufunc.dufunc import DUFunc
 from numba.np.ufunc.gufunc import GUFunc
 
+from aotnb.bridge.deep import installed_modules
 from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.stencils import is_stencil, kernel_reads
 from aotnb.bridge.typeparts import members, type_of_class, walk
 from aotnb.bridge.typeparts import types_of_objects as _types_of_objects
-from aotnb.bridge.values import c_address, is_fixed_module
+from aotnb.bridge.values import by_address, c_address, is_fixed_module
 from aotnb.core.digest import digest
 
 ForceLiteralArg = errors.ForceLiteralArg
@@ -151,6 +152,25 @@ def dispatchers_in_type(typ: Any) -> Iterator[tuple[list[Any], Any]]:
 def dispatcher_at(typ: Any, steps: list[Any]) -> Any:
     """Return the dispatcher at the end of *steps* from a type, or None."""
     return next((disp for found, disp in dispatchers_in_type(typ) if found == steps), None)
+
+
+def bound_objects(value: Any) -> Iterator[tuple[list[Any], str, int]]:
+    """Yield (steps, what, number) of all in a value, or in the type of an argument, that code is bound to by its identity.
+
+    That are functions that are called, and addresses of arrays and C functions. Jitclasses are told apart by their types.
+    """
+    if isinstance(value, types.Type):
+        for steps, disp in dispatchers_in_type(value):
+            if not any(isinstance(step, str) and ":" in step for step in steps):
+                yield steps, "function", id(disp)
+    elif by_address(value):
+        yield [], "array", id(value)
+        yield [], "block of memory", int(value.ctypes.data)
+    elif (address := c_address(value)) is not None:
+        yield [], "C function", address
+    elif type_of_class(value) is None:
+        for steps, disp in dispatchers_in_value(value):
+            yield steps, "function", id(disp)
 
 
 def types_of_objects(value: Any) -> Iterator[Any]:
@@ -296,10 +316,10 @@ def modules_of_value(value: Any) -> set[str]:
         return set().union(*(modules_of_value(item) for item in value))
     if isinstance(value, ModuleType):
         return {value.__name__}
-    if isinstance(value, _Intrinsic):
-        value = value._defn
-    module = getattr(value, "__module__", None)
-    return {module} if isinstance(module, str) else set()
+    inlined = isinstance(value, Dispatcher) and value.targetoptions.get("inline", "never") != "never"
+    found = installed_modules(value) if inlined or isinstance(value, FunctionType | _Intrinsic) else set()
+    module = getattr(value._defn if isinstance(value, _Intrinsic) else value, "__module__", None)
+    return {module, *found} if isinstance(module, str) else found
 
 
 def is_compiler_module(name: str | None) -> bool:

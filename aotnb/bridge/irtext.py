@@ -39,7 +39,8 @@ _SUCCESSOR = re.compile(r'label %("[^"]*"|[\w.$-]+)')
 _TYPE = re.compile(r"(%[^ ]+) = type ")
 _LABEL = 100  # characters of a name that are for people; the digest behind them tells names apart
 _ADDRESS = re.compile(r"_*-?0x[0-9a-f]+")
-_BAKED = re.compile(r"inttoptr \(i64 (\d{5,}) to")
+_LARGE = re.compile(r"\bi64 (\d{11,15})\b")
+_BAKED = re.compile(r"inttoptr \(?i64 (\d{5,}) to")
 
 
 @dataclass(slots=True)
@@ -270,6 +271,11 @@ def canonicalize(raw: RawLibrary, known: dict[str, str]) -> CanonicalLibrary:
         externals=rewriter.externals,
         uses=rewriter.uses,
     )
+
+
+def large_numbers(text: str) -> set[int]:
+    """Return the integers in a module that are as large as an address may be."""
+    return {int(number) for number in _LARGE.findall(text)}
 
 
 def _numbered_types(text: str, names: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import weakref
 from types import FunctionType
 from typing import Any
@@ -18,8 +19,8 @@ from aotnb.errors import NotRelocatable
 
 Tree = Any
 
-# own digests by dispatcher; the code object and the defaults tell when a stored digest no longer holds
-_own: weakref.WeakKeyDictionary[Any, tuple[Any, ...]] = weakref.WeakKeyDictionary()
+# by dispatcher: code and defaults, what these hold that may change in place, and the digest
+_own: weakref.WeakKeyDictionary[Any, tuple[tuple[Any, ...], Any, str]] = weakref.WeakKeyDictionary()
 
 
 def method_tree(dispatcher: Any) -> list[str]:
@@ -65,12 +66,22 @@ def own_digest(dispatcher: Any) -> str:
         return digest(value_tree(dispatcher.stencil))
     if isinstance(dispatcher, LiftedLoop):
         return loop_digest(dispatcher)
-    known = _own.get(dispatcher)
-    if known is not None and known[0] is func.__code__ and known[1] is func.__defaults__ and known[2] is func.__kwdefaults__:
-        return known[3]  # type: ignore[no-any-return]
+    known, content = _own.get(dispatcher), default_content(func)
+    definition = func.__code__, func.__defaults__, func.__kwdefaults__
+    if known is not None and all(map(operator.is_, known[0], definition)) and known[1] == content:
+        return known[2]
     value = digest({**function_tree(func), **_options_tree(dispatcher)})
-    _own[dispatcher] = (func.__code__, func.__defaults__, func.__kwdefaults__, value)
+    _own[dispatcher] = (definition, content, value)
     return value
+
+
+def default_content(func: FunctionType) -> tuple[bytes, ...] | None:
+    """Return what may change in place of the default values of a function: arrays. None where there are none."""
+    if not func.__defaults__ and not func.__kwdefaults__:
+        return None
+    from aotnb.bridge.watch import content_of
+
+    return content_of((*(func.__defaults__ or ()), *(func.__kwdefaults__ or {}).values()))
 
 
 def function_tree(func: FunctionType) -> Tree:
@@ -101,7 +112,7 @@ def _options_tree(dispatcher: Any) -> Tree:
 
 def option_tree(value: Any) -> Tree:
     """Encode the value of a jit option or of a compiler flag."""
-    from aotnb.bridge.values import deep_function_tree
+    from aotnb.bridge.deep import deep_function_tree
 
     if value is None or isinstance(value, bool | int | float | str):
         return [type(value).__name__, repr(value)]

@@ -35,6 +35,13 @@ class NativeTable:
         return self._address + self._offsets[position]
 
 
+def is_mapped(address: int) -> bool:
+    """Return whether memory of this process lies at *address*."""
+    with open("/proc/self/maps") as file:
+        ranges = (line.split(" ", 1)[0].split("-") for line in file)
+        return any(int(start, 16) <= address < int(end, 16) for start, end in ranges)
+
+
 def map_shared(data: bytes | memoryview, digest: str, count: int) -> NativeTable:
     """Map the shared library *data* with ``dlopen``; raise :class:`OSError` where files may not be executed."""
     kept = os.environ.get("AOTNB_PROFILE")

@@ -13,6 +13,7 @@ from numba.core.typing.templates import _OverloadAttributeTemplate, _OverloadFun
 
 from aotnb.bridge.extensions import external_template, registered_otherwise
 from aotnb.bridge.inspect import key_name
+from aotnb.bridge.values import module_of
 
 # what the decorators set on a template class, apart from what it is for
 _DEFINITION = ("_inline", "_jit_options", "_strict", "prefer_literal", "metadata")
@@ -36,7 +37,7 @@ def supersede(since: tuple[int, int, int]) -> set[str]:
             if not _is_overload(new):
                 continue
             changed.add(_target_name(new))
-            if new._overload_func.__name__ == "_":
+            if getattr(new._overload_func, "__name__", "_") == "_":
                 continue
             older = [old for old in templates[:mark] if _is_overload(old) and _identity(old) == _identity(new)]
             older = [old for old in older if old._overload_func is not new._overload_func]
@@ -63,7 +64,7 @@ def _identity(template: Any) -> tuple[Any, ...]:
     is_function = _OverloadFunctionTemplate in template.__mro__
     # a function that was itself defined anew is another one, whose overloads begin anew
     target = id(template.key) if is_function else template.key
-    return func.__module__, func.__qualname__, _target_name(template), is_function, target
+    return module_of(func), getattr(func, "__qualname__", ""), _target_name(template), is_function, target
 
 
 def _target_name(template: Any) -> str:

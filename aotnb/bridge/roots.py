@@ -24,6 +24,7 @@ from aotnb.errors import NotRelocatable
 Tree = Any
 
 _LABEL = b"bound by aotnb to a live object"
+_EMPTY = object()  # stands for what an empty closure cell holds
 
 
 def environment_consts(cres: Any, func: FunctionType) -> list[Tree]:
@@ -44,13 +45,10 @@ def _const_root(value: Any, func: FunctionType) -> Tree:
 
 
 def _place_in(func: FunctionType, value: Any) -> Tree | None:
-    """Return where *func* holds *value* itself: in a closure cell, or among its constants as the code of an inner function."""
-    for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=True):
-        try:
-            if cell.cell_contents is value:
-                return ["cell", name, _place_in_overload(value)]
-        except ValueError:  # the cell is still empty
-            continue
+    """Return where *func* holds *value* itself: in closure cells, or among its constants as the code of an inner function."""
+    names = [name for name in func.__code__.co_freevars if _cell_content(func, name) is value]
+    if names:
+        return ["cell", names, _place_in_overload(value)]
     return next(
         (["code", n] for n, const in enumerate(func.__code__.co_consts) if const is value and isinstance(const, CodeType)), None
     )
@@ -60,6 +58,13 @@ def _place_in_overload(value: Any) -> Tree | None:
     """Return where an overload function holds *value*, which its implementations, that no name leads to, have from there."""
     held = (overload_place(template, name) for template, name, content in cells_of_overloads() if content is value)
     return next(held, None)
+
+
+def _cell_content(func: FunctionType, name: str) -> Any:
+    try:
+        return (func.__closure__ or ())[func.__code__.co_freevars.index(name)].cell_contents
+    except ValueError:  # the cell is still empty
+        return _EMPTY
 
 
 def bind_consts(
@@ -90,7 +95,10 @@ def _bound_const(tree: Tree, func: Any, scope: Callable[[], Mapping[str, Any]]) 
         raise NotRelocatable("an object of a closure that no name leads to")
     if tree[0] == "code":
         return func.__code__.co_consts[tree[1]]
-    return func.__closure__[func.__code__.co_freevars.index(tree[1])].cell_contents
+    found = [_cell_content(func, name) for name in tree[1]]
+    if any(value is _EMPTY or value is not found[0] for value in found):
+        raise NotRelocatable(f"the closure cells {', '.join(tree[1])} of {func.__qualname__} do not hold one object any more")
+    return found[0]
 
 
 def _decode(tree: Tree, scope: Callable[[], Mapping[str, Any]]) -> Any:

@@ -184,7 +184,7 @@ def _structref(typ: Any) -> Tree:
 
 def structref_class(cls: type) -> Tree:
     """Encode a class of struct types by its name and by what it makes of the fields that it is given."""
-    from aotnb.bridge.values import function_digest
+    from aotnb.bridge.deep import function_digest
 
     return [*name_tree(cls), function_digest(cls.preprocess_fields)]  # type: ignore[attr-defined]
 
@@ -289,7 +289,10 @@ def _deferred(typ: Any) -> Tree:
 
 
 def _enum_tree(cls: type) -> Tree:
-    return [*name_tree(cls), [[member.name, _value(member.value)] for member in cls]]  # type: ignore[attr-defined]
+    from aotnb.bridge.values import enum_tree
+
+    name, members = enum_tree(cls)  # type: ignore[arg-type]
+    return [*name, members]
 
 
 def _signature(sig: Any) -> Tree:

@@ -6,15 +6,15 @@ Each kind has a declared rule (by content, by name, or by live address); a kind 
 
 from __future__ import annotations
 
-import builtins
 import ctypes
 import enum
-import functools
+import os
 import sys
+import sysconfig
 import weakref
 from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, ModuleType, WrapperDescriptorType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numba.core import errors, types
@@ -27,7 +27,6 @@ from numba.np.ufunc.dufunc import DUFunc
 from numba.np.ufunc.gufunc import GUFunc
 from numba.stencils.stencil import StencilFunc
 
-from aotnb.bridge.contents import container_tree, instance_tree, is_container, reduced_tree
 from aotnb.bridge.methods import dispatcher_tree, function_tree, method_tree
 from aotnb.bridge.names import is_local, lookup, name_tree
 from aotnb.bridge.stencils import kernel_reads
@@ -54,18 +53,19 @@ def _object(value: Any) -> Tree:
     except NotRelocatable:
         raise
     except Exception as error:
-        raise _unreadable(value, error) from None
+        raise unreadable(value, error) from None
 
 
-def _unreadable(value: Any, error: Exception) -> NotRelocatable:
+def unreadable(value: Any, error: Exception) -> NotRelocatable:
+    """Return the refusal of a value that raised *error* when it was looked at."""
     return NotRelocatable(f"{refusal('value', type=type(value).__qualname__)}: {type(error).__name__}")
 
 
 def _named_object(value: Any) -> Tree:
     if _is_cffi(value):
         return _c_function(value)
-    if _is_of_global_generator(value):
-        return ["builtin", "numpy.random", value.__name__]
+    if (function := _module_function(value)) is not None:
+        return function
     if (found := _module_constant(value)) is not None:
         return ["builtin", *found]
     if is_fixed_module(getattr(value, "__module__", None)) and is_fixed_module(type(value).__module__):
@@ -81,10 +81,18 @@ def _is_overloaded(value: Any) -> bool:
     return any(known is value for known, _ in builtin_registry.globals)
 
 
-def _is_of_global_generator(value: Any) -> bool:
-    """Return whether *value* is such as np.random.rand, a method of the global generator; Cython decides of which kind."""
+def _module_function(value: Any) -> Tree:
+    """Encode a method of an object that a module keeps, such as np.random.rand or random.random, or return None.
+
+    Cython decides of which kind those of NumPy are.
+    """
     name = getattr(value, "__name__", None)
-    return isinstance(name, str) and getattr(np.random, name, None) == value
+    if not isinstance(name, str):
+        return None
+    for module in ("numpy.random", type(getattr(value, "__self__", None)).__module__):
+        if is_fixed_module(module) and getattr(sys.modules.get(module), name, None) == value:
+            return ["builtin", module, name]
+    return None
 
 
 def _module_constant(value: Any) -> tuple[str, str] | None:
@@ -107,6 +115,11 @@ def _rule(cls: type) -> Callable[[Any], Tree] | None:
     return _rule_of[cls]
 
 
+def has_no_rule(cls: type) -> bool:
+    """Return whether values of a class have no encoding of their own."""
+    return _rule(cls) is None
+
+
 def summary(value: Any) -> str:
     """Describe *value* in a few words for messages."""
     if isinstance(value, np.ndarray):
@@ -117,7 +130,10 @@ def summary(value: Any) -> str:
         return f"{value.__module__}.{value.__qualname__}"
     if isinstance(value, ModuleType):
         return f"module {value.__name__}"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # whatever it may raise: the compiler does not ask
+        text = f"object of {type(value).__module__}.{type(value).__qualname__}"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -125,7 +141,11 @@ def summary(value: Any) -> str:
 
 
 def _scalar(value: Any) -> Tree:
-    return [type(value).__name__, number_text(value) if isinstance(value, float | complex) else repr(value)]
+    if isinstance(value, float | complex):
+        return [type(value).__name__, number_text(value)]
+    # as the compiler sees it, whatever a class that is derived from int or str calls its values
+    base: Any = next((base for base in (bool, int, str, bytes) if isinstance(value, base)), type(value))
+    return [type(value).__name__, base.__repr__(value)]
 
 
 def _tuple(value: tuple[Any, ...]) -> Tree:
@@ -164,7 +184,7 @@ def _array(value: np.ndarray) -> Tree:
     if by_address(value):
         # bound to the live object: content is neither stored nor compared
         return ["livearray", *head, list(value.strides)]
-    return ["array", *head, contiguous, digest_bytes(value.tobytes(order="A"))]
+    return ["array", *head, contiguous, list(value.strides), digest_bytes(value.tobytes(order="A"))]
 
 
 def by_address(value: Any) -> bool:
@@ -202,7 +222,7 @@ def _enum(value: enum.Enum) -> Tree:
 
 def _class(value: type) -> Tree:
     if issubclass(value, enum.Enum):
-        return ["enumclass", name_tree(value), [[member.name, value_tree(member.value)] for member in value]]
+        return ["enumclass", *enum_tree(value)]
     if hasattr(value, "_fields") and issubclass(value, tuple):
         return ["class", *name_tree(value), list(value._fields)]  # type: ignore[attr-defined]
     if (jitclass := type_of_class(value)) is not None:
@@ -218,9 +238,15 @@ def _class(value: type) -> Tree:
 
 def local_class_digest(cls: type) -> str:
     """Return the digest of a class that was defined inside a function, with what is registered for a class of types."""
+    from aotnb.bridge.deep import deep_class_tree
     from aotnb.bridge.extensions import class_tree
 
-    return digest([_deep_class(cls, set()), class_tree(cls) if issubclass(cls, types.Type) else None])
+    return digest([deep_class_tree(cls), class_tree(cls) if issubclass(cls, types.Type) else None])
+
+
+def enum_tree(cls: type[enum.Enum]) -> Tree:
+    """Encode a class of enumerations: its name, and all names of its members with their values, aliases among them."""
+    return [name_tree(cls), [[name, value_tree(member.value)] for name, member in cls.__members__.items()]]
 
 
 def _builtin(value: Any) -> Tree:
@@ -230,9 +256,12 @@ def _builtin(value: Any) -> Tree:
     if owner is not None:
         return ["builtin", owner.__module__, value.__qualname__]
     bound = getattr(value, "__self__", None)
+    if isinstance(bound, type):
+        return ["classmethod", *name_tree(bound), value.__name__]
+    if (function := _module_function(value)) is not None:
+        return function
     if bound is not None and not isinstance(bound, ModuleType):
-        # such as np.random.rand, a method of the global generator: the name leads to it
-        return ["bound", type(bound).__module__, type(bound).__qualname__, value.__name__]
+        raise NotRelocatable(refusal("value", type="a bound method"))
     return ["builtin", value.__module__ or "builtins", value.__qualname__]
 
 
@@ -279,8 +308,8 @@ def _cffi() -> Any:
 
 def _bound(value: MethodType) -> Tree:
     """Encode a class method, such as the one by which Python is given a struct."""
-    if _is_of_global_generator(value):
-        return ["builtin", "numpy.random", value.__name__]
+    if (function := _module_function(value)) is not None:
+        return function
     if not isinstance(value.__self__, type):
         raise NotRelocatable(refusal("value", type="a bound method"))
     return ["classmethod", *name_tree(value.__self__), value.__name__]
@@ -299,7 +328,16 @@ def is_fixed_module(name: str | None) -> bool:
     Numba's tests use the compiler as anybody's code does, and are no part of it.
     """
     top = (name or "").partition(".")[0]
-    return (top in _FIXED and not _is_test(name)) or top in sys.stdlib_module_names
+    return (top in _FIXED and not _is_test(name)) or (top in sys.stdlib_module_names and _is_standard(top))
+
+
+def _is_standard(name: str) -> bool:
+    """Return whether the module that is loaded under the name of a standard one is that one, and none of the user's."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return file is None or (file.startswith(_STANDARD) and not _is_installed_file(file))
+
+
+_STANDARD = tuple(os.path.join(sysconfig.get_path(name), "") for name in ("stdlib", "platstdlib"))
 
 
 def is_extension(cls: type) -> bool:
@@ -314,157 +352,24 @@ def _is_test(name: str | None) -> bool:
     return name is not None and name.startswith("numba.tests.")
 
 
-def module_of(func: FunctionType) -> str | None:
+def module_of(func: Any) -> str | None:
     """Return the module of a function; one that was wrapped carelessly has only that of its globals."""
-    return func.__module__ or func.__globals__.get("__name__")
+    return getattr(func, "__module__", None) or getattr(func, "__globals__", {}).get("__name__")
 
 
 def is_installed_module(name: str | None) -> bool:
     """Return whether the module lies in an installed distribution, which its version stands for."""
     module = sys.modules.get(name or "")
-    path = getattr(module, "__file__", None) or ""
+    return _is_installed_file(getattr(module, "__file__", None) or "")
+
+
+def _is_installed_file(path: str) -> bool:
     return "site-packages" in path or "dist-packages" in path
 
 
-def deep_function_tree(func: FunctionType, seen: set[int] | None = None) -> Tree:
-    """Encode a Python function that runs *during* compilation, with everything it may read.
-
-    Code, defaults, closure, and each global that its names reach: functions in depth, values by content, attributes of
-    modules by the names used. Of functions of installed distributions the globals are not followed: the version of the
-    distribution is an edge of its own.
-    """
-    seen = set() if seen is None else seen
-    if id(func) in seen:
-        return ["recursive", func.__module__, func.__qualname__]
-    seen.add(id(func))
-    fixed = is_fixed_module(module_of(func))
-    if fixed and "<locals>" not in func.__qualname__:
-        return ["fixed", func.__module__, func.__qualname__]
-    names = nested_names(func.__code__)
-    cells = []
-    for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=True):
-        try:
-            cells.append([name, _deep(cell.cell_contents, names, seen)])
-        except ValueError:  # the cell is still empty
-            cells.append([name, None])
-    if fixed or is_installed_module(module_of(func)):
-        return ["installed", func.__module__, func.__qualname__, function_tree(func), cells]
-    reads = []
-    for name in sorted(names):
-        if name in func.__globals__:
-            reads.append([name, _deep(func.__globals__[name], names, seen)])
-        elif hasattr(builtins, name):
-            reads.append([name, ["builtin"]])
-    return ["function", func.__module__, func.__qualname__, function_tree(func), cells, reads]
-
-
-_installed: weakref.WeakKeyDictionary[FunctionType, tuple[Any, str]] = weakref.WeakKeyDictionary()
-
-
-def function_digest(func: FunctionType) -> str:
-    """Return the digest of :func:`deep_function_tree`, remembered for installed functions, whose globals do not count."""
-    cells = tuple(cell.cell_contents for cell in func.__closure__ or ())
-    if not is_installed_module(module_of(func)) or not all(isinstance(value, FunctionType | type | str | int) for value in cells):
-        return digest(deep_function_tree(func))
-    definition = (func.__code__, func.__defaults__, func.__kwdefaults__, cells)
-    known = _installed.get(func)
-    if known is None or known[0] != definition:
-        known = _installed[func] = (definition, digest(deep_function_tree(func)))
-    return known[1]
-
-
-def _deep(value: Any, names: set[str], seen: set[int]) -> Tree:
-    if isinstance(value, FunctionType):
-        return deep_function_tree(value, seen)
-    if isinstance(value, Dispatcher):
-        return ["dispatcher", dispatcher_tree(value)[2:], deep_function_tree(value.py_func, seen)]
-    if isinstance(value, ModuleType):
-        if is_fixed_module(value.__name__) or is_installed_module(value.__name__) or id(value) in seen:
-            return _module(value)
-        seen.add(id(value))
-        used = sorted(name for name in names if name in vars(value))
-        return ["module", value.__name__, [[name, _deep(vars(value)[name], names, seen)] for name in used]]
-    if isinstance(value, _Intrinsic):
-        return ["intrinsic", deep_function_tree(value._defn, seen)]
-    if isinstance(value, type) and not issubclass(value, enum.Enum | tuple) and type_of_class(value) is None:
-        return _deep_class(value, seen)
-    if is_container(value):
-        return _once(value, seen, lambda: container_tree(value, lambda item: _deep(item, names, seen)))
-    if isinstance(value, MethodType) and not isinstance(value.__self__, type):
-        return ["method", _deep(value.__self__, names, seen), _deep(value.__func__, names, seen)]
-    try:
-        return value_tree(value)
-    except NotRelocatable:
-        return _once(value, seen, lambda: _deep_object(value, names, seen))
-
-
-def _once(value: Any, seen: set[int], encode: Callable[[], Tree]) -> Tree:
-    """Encode an object that may hold itself; *seen* has what is being encoded. Objects may raise what they like."""
-    if id(value) in seen:
-        return ["recursive", type(value).__module__, type(value).__qualname__]
-    seen.add(id(value))
-    try:
-        return encode()
-    except NotRelocatable:
-        raise
-    except Exception as error:
-        raise _unreadable(value, error) from None
-    finally:
-        seen.discard(id(value))
-
-
-def _deep_object(value: Any, names: set[str], seen: set[int]) -> Tree:
-    """Encode an object that no rule knows by its state; of a helper of Numba's, such as a type registry, the class will do."""
-    cls = type(value)
-    if is_extension(cls):
-        if not is_installed_module(cls.__module__):
-            own = filter(is_extension, cls.__mro__)
-            names = names.union(*(nested_names(func.__code__) for base in own for _, func in class_functions(base)))
-        return instance_tree(value, names, lambda item: _deep(item, names, seen))
-    tree = None if cls.__module__.startswith("numba.") else reduced_tree(value, lambda item: _deep(item, names, seen))
-    return ["object", cls.__module__, cls.__qualname__] if tree is None else tree
-
-
-def state_digest(value: Any) -> str | None:
-    """Return the digest of what an object that no rule knows holds, all of which may change in place; None for all else."""
-    cls = type(value)
-    if cls is tuple or not (is_container(value) or (_rule(cls) is None and cls.__module__.partition(".")[0] not in _FIXED)):
-        return None
-    try:
-        return digest(_deep(value, set(), set()))
-    except NotRelocatable:
-        return None
-
-
-def _deep_class(cls: type, seen: set[int]) -> Tree:
-    """Encode a class that the compiler meets, such as one of types: its name, and what its own methods do."""
-    head = ["class", cls.__module__, cls.__qualname__]
-    if id(cls) in seen or not is_extension(cls) or is_installed_module(cls.__module__):
-        return head
-    seen.add(id(cls))
-    bases = [_deep_class(base, seen) for base in cls.__bases__]
-    return [*head, bases, [[name, _method(func, seen)] for name, func in class_functions(cls)]]
-
-
-def _method(func: FunctionType, seen: set[int]) -> Tree:
-    try:
-        return deep_function_tree(func, seen)
-    except NotRelocatable:  # the compiler calls few methods of a class, if any
-        return function_tree(func)
-
-
-def class_functions(cls: type) -> list[tuple[str, FunctionType]]:
-    """Return the functions that the body of a class defines, by name: methods, properties, static and class methods."""
-    found = []
-    for name, value in sorted(vars(cls).items()):
-        parts = (value.fget, value.fset, value.fdel) if isinstance(value, property) else (getattr(value, "__func__", value),)
-        found += [(name, part) for part in parts if isinstance(part, FunctionType)]
-        if isinstance(value, functools.cached_property):
-            found.append((name, cast(FunctionType, value.func)))
-    return found
-
-
 def _function(value: FunctionType) -> Tree:
+    from aotnb.bridge.deep import deep_function_tree
+
     return deep_function_tree(value)
 
 
@@ -472,7 +377,7 @@ def _dispatcher(value: Dispatcher) -> Tree:
     tree = ["dispatcher", dispatcher_tree(value)]
     if value.targetoptions.get("inline", "never") != "never":
         # inlined into the caller's own IR: its closure is read by the caller
-        tree.append(deep_function_tree(value.py_func))
+        tree.append(_function(value.py_func))
     return tree
 
 
@@ -496,9 +401,11 @@ def _ufunc(value: np.ufunc) -> Tree:
 
 def _stencil(value: Any) -> Tree:
     """Encode a stencil with what its kernel read: that was frozen when it was decorated, whatever the names lead to now."""
+    from aotnb.bridge.deep import deep_tree
+
     func = value.kernel_ir.func_id.func
-    names = nested_names(func.__code__)
-    reads = {(kind, name): _deep(item, names, set()) for kind, name, item in kernel_reads(value)}
+    names = frozenset(nested_names(func.__code__))
+    reads = {(kind, name): deep_tree(item, names) for kind, name, item in kernel_reads(value)}
     options = [[name, value_tree(tuple(o) if isinstance(o, list) else o)] for name, o in sorted(value.options.items())]
     return ["stencil", value.mode, options, function_tree(func), sorted([*key, tree] for key, tree in reads.items())]
 
@@ -516,7 +423,7 @@ def _signature(value: Signature) -> Tree:
 
 
 def _intrinsic(value: _Intrinsic) -> Tree:
-    return ["intrinsic", deep_function_tree(value._defn)]
+    return ["intrinsic", _function(value._defn)]
 
 
 def _slice(value: slice) -> Tree:

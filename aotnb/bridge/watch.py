@@ -11,8 +11,8 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 from numba.core.extending import _Intrinsic
 
-from aotnb.bridge.values import by_address, is_fixed_module, is_installed_module, live_ids, module_of, state_digest
-from aotnb.core.digest import nested_names
+from aotnb.bridge.deep import cell_value, imported_modules, is_by_version, mentioned_names, state_digest
+from aotnb.bridge.values import by_address, is_fixed_module, is_installed_module, live_ids
 
 # how to tell places apart, how to read one, and under which name
 Leaf = tuple[tuple[Any, ...], Callable[[str, Any], Any], str]
@@ -49,53 +49,49 @@ def needs_identity(value: Any) -> bool:
 def deep_leaves(value: Any) -> Iterator[Leaf]:
     """Yield the places that decide what *value* does, where the compiler runs it or takes it over whole.
 
-    The same places as in :func:`~aotnb.bridge.values.deep_function_tree`.
+    The places that :mod:`aotnb.bridge.deep` looks at, but for the contents of containers.
     """
-    yield from _leaves(value, set())
+    yield from _leaves(value, frozenset(), set())
 
 
-def _leaves(value: Any, seen: set[int]) -> Iterator[Leaf]:
+def _leaves(value: Any, names: frozenset[str], seen: set[Any]) -> Iterator[Leaf]:
     if isinstance(value, tuple):
         for item in value:
-            yield from _leaves(item, seen)
+            yield from _leaves(item, names, seen)
     elif isinstance(value, _Intrinsic):
         yield from _function(value._defn, seen)
     elif isinstance(value, FunctionType):
         yield from _function(value, seen)
     elif isinstance(value, Dispatcher) and (seen or value.targetoptions.get("inline", "never") != "never"):
         yield from _function(value.py_func, seen)
+    elif isinstance(value, ModuleType | type) and seen:
+        yield from _attributes(value, names, seen)
 
 
-def _function(func: FunctionType, seen: set[int]) -> Iterator[Leaf]:
-    if id(func) in seen or is_fixed_module(module_of(func)) or is_installed_module(module_of(func)):
+def _function(func: FunctionType, seen: set[Any]) -> Iterator[Leaf]:
+    if id(func) in seen or is_by_version(func):
         return
     seen.add(id(func))
     for name in ("__code__", "__defaults__", "__kwdefaults__"):
         yield ("function", id(func), name), functools.partial(getattr, func), name
+    names = mentioned_names(func)
     for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=True):
         yield ("cell", id(cell)), functools.partial(cell_value, cell), name
-        yield from _leaves(cell_value(cell, name, None), seen)
-    names = nested_names(func.__code__)
+        yield from _leaves(cell_value(cell, name, None), names, seen)
     for name in sorted(names & func.__globals__.keys()):
-        yield from _item(func.__globals__, name, names, seen)
+        yield ("item", id(func.__globals__), name), func.__globals__.get, name
+        yield from _leaves(func.__globals__[name], names, seen)
+    for module in imported_modules(func):
+        yield from _attributes(module, names, seen)
 
 
-def _item(namespace: dict[str, Any], name: str, names: set[str], seen: set[int]) -> Iterator[Leaf]:
-    yield ("item", id(namespace), name), namespace.get, name
-    value = namespace[name]
-    if isinstance(value, ModuleType):
-        if id(value) in seen or is_fixed_module(value.__name__) or is_installed_module(value.__name__):
-            return
-        seen.add(id(value))
-        for attribute in sorted(names & vars(value).keys()):
-            yield from _item(vars(value), attribute, names, seen)
-    else:
-        yield from _leaves(value, seen)
-
-
-def cell_value(cell: Any, _name: str, default: Any) -> Any:
-    """Return what a closure cell holds, *default* if it is empty."""
-    try:
-        return cell.cell_contents
-    except ValueError:  # still empty
-        return default
+def _attributes(owner: ModuleType | type, names: frozenset[str], seen: set[Any]) -> Iterator[Leaf]:
+    """Yield the places of what is read of a module or class by *names*."""
+    home = owner.__name__ if isinstance(owner, ModuleType) else owner.__module__
+    if is_fixed_module(home) or is_installed_module(home):
+        return
+    for name in sorted(names & vars(owner).keys()):
+        if (id(owner), name) not in seen:
+            seen.add((id(owner), name))
+            yield ("item", id(owner), name), vars(owner).get, name
+            yield from _leaves(vars(owner)[name], names, seen)

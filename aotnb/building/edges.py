@@ -11,9 +11,11 @@ from importlib.metadata import Distribution
 from aotnb.bridge import extensions
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.values import is_fixed_module
+from aotnb.core.digest import canonical
+from aotnb.core.text import path_text
 from aotnb.image.model import Edge
 from aotnb.tracing.instance import Instance
-from aotnb.tracing.paths import where_read
+from aotnb.tracing.paths import shared_objects, where_read
 
 
 def edges_of(instance: Instance) -> list[Edge]:
@@ -29,6 +31,9 @@ def read_edges(instance: Instance) -> list[Edge]:
         if where is None:
             continue
         edges.append(Edge(read.kind, where, read.name, read.digest, stable_text(read.summary)))
+    for what, paths in shared_objects(instance):
+        names = ", ".join(path_text(*path) for path in paths)
+        edges.append(Edge("same", "own", names, canonical([what, paths]), f"one {what}"))
     for module, qualname, content, name in instance.templates.values():
         edges.append(Edge("overload", module, qualname, content, name))
     for name, content in instance.overload_sets.items():
@@ -37,7 +42,9 @@ def read_edges(instance: Instance) -> list[Edge]:
 
 
 def _versions(instance: Instance) -> list[Edge]:
-    modules = {instance.module, *(module for module, _, _, _ in instance.templates.values())}
+    modules = {instance.module}
+    for module, name, _, _ in instance.templates.values():
+        modules |= {module, *extensions.modules_of_overload(module, name)}
     for name in instance.overload_sets:
         modules |= extensions.modules_behind(name)
     for read in instance.reads.values():

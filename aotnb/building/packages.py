@@ -112,6 +112,8 @@ def _summary(instances: list[CodeInstance], start: int, frozen: dict[str, Any]) 
             return None
         for edge in instance.edges:
             where = edge.where
+            if edge.kind == "same":
+                return None  # its paths begin at the one function
             if edge.kind == "version" and edge.name in frozen["records"]:
                 continue  # its list of files stands for it
             if where == "own" and edge.kind in ("global", "free", "attribute"):

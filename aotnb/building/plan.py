@@ -14,9 +14,10 @@ from aotnb.bridge.codegen import runtime_functions
 from aotnb.bridge.environment import process_tree
 from aotnb.bridge.generators import generator_names, returns_generator
 from aotnb.bridge.inner import inner_tree
-from aotnb.bridge.irtext import CanonicalLibrary, RawLibrary, canonicalize, unordered
+from aotnb.bridge.irtext import CanonicalLibrary, RawLibrary, canonicalize, large_numbers, unordered
 from aotnb.bridge.libraries import LibraryFacts, library_facts, linked_libraries
-from aotnb.bridge.methods import method_tree
+from aotnb.bridge.methods import method_tree, own_digest
+from aotnb.bridge.native import is_mapped
 from aotnb.bridge.roots import environment_consts, object_root
 from aotnb.bridge.symbols import is_helper, lack
 from aotnb.bridge.typecodec import encode_type, encode_types
@@ -447,6 +448,7 @@ class Planner:
                 if self._wants_python(facts.library):
                     self._wrap(group, facts)
             _check_provided([group.canonical, *group.wrappers.values()])
+            _check_numbers(group.canonical)
             if any(library.name in self.failed for library in (group.canonical, *group.wrappers.values())):
                 raise NotRelocatable("LLVM could not compile it again from what was recorded; please report this")
         except NotRelocatable as error:
@@ -554,12 +556,20 @@ def _check_provided(libraries: Iterable[CanonicalLibrary]) -> None:
                 raise NotRelocatable(sentence)
 
 
+def _check_numbers(library: CanonicalLibrary) -> None:
+    """Refuse code with a number that is an address of this process, which nobody said of it."""
+    for number in sorted(large_numbers(library.text)):
+        if is_mapped(number):
+            raise NotRelocatable(refusal("address", address=hex(number)))
+
+
 def encoding_problem(instance: Instance) -> tuple[str, str] | None:
     """Return why the types or constants of a named instance have no encoding, if so."""
     if is_unnamed(instance) or instance.result is None:
         return None
     try:
-        method_tree(instance.dispatcher)
+        if instance.definition not in ("", own_digest(instance.dispatcher)):
+            return "incoherent", f"a default value of {instance.qualname} changed after it was compiled"
         encode_types((*instance.args, instance.result.signature.return_type))
         environment_consts(instance.result, instance.func)
     except NotRelocatable as error:
@@ -609,28 +619,39 @@ def first_problems(instances: Iterable[Instance]) -> dict[int, tuple[str, str]]:
 
 
 def address_root(address: int, owners: list[Instance]) -> tuple[Instance, Any]:
-    """Return the owner of an address in its code and the recipe that finds the same thing in another process."""
-    for owner in owners:
-        if address not in owner.addresses:
-            continue
-        for disp in (callee.dispatcher for callee in owner.callees):
-            if disp is not None and id(disp) == address:
-                path = dispatcher_path(owner, disp)
-                if path is not None:
-                    return owner, ["live", "object", path]
-                if (recipe := _inner_recipe(owner, disp)) is not None:
-                    return owner, recipe
-        for read in owner.reads.values():
-            if (what := _points_at(address, read)) is not None:
-                return owner, ["live", what, [read.kind, where_read(owner, read), read.name, []]]
-        name = numba_facts.c_function_name(owner.func, address) if is_fixed_module(owner.module) else None
-        if name is not None:
-            return owner, ["live", "c function", ["global", owner.module, name, []]]
-        if (typ := box_type(address)) is not None:
-            return owner, ["box", encode_type(typ)]
-        # Numba embeds functions as constants that hardly any code reads: what the optimiser leaves over tells
-        return owner, ["nameless", stable_text(owner.addresses[address])]
-    raise NotRelocatable("the code holds an address of unknown origin")
+    """Return the owner of an address in its code and the recipe that finds the same thing in another process.
+
+    Functions that call each other in a circle are one piece of code, in which an address stands once: all must find it alike.
+    """
+    found = [(owner, _address_tree(address, owner)) for owner in owners if address in owner.addresses]
+    if not found:
+        raise NotRelocatable("the code holds an address of unknown origin")
+    owner, tree = found[0]
+    if tree[0] == "live" and not any(id(callee.dispatcher) == address for callee in owner.callees):
+        for other, alike in found[1:]:
+            if alike != tree or other.module != owner.module:
+                raise NotRelocatable(refusal("circle", function=owner.qualname, other=other.qualname))
+    return owner, tree
+
+
+def _address_tree(address: int, owner: Instance) -> Any:
+    for disp in (callee.dispatcher for callee in owner.callees):
+        if disp is not None and id(disp) == address:
+            path = dispatcher_path(owner, disp)
+            if path is not None:
+                return ["live", "object", path]
+            if (recipe := _inner_recipe(owner, disp)) is not None:
+                return recipe
+    for read in owner.reads.values():
+        if (what := _points_at(address, read)) is not None:
+            return ["live", what, [read.kind, where_read(owner, read), read.name, []]]
+    name = numba_facts.c_function_name(owner.func, address) if is_fixed_module(owner.module) else None
+    if name is not None:
+        return ["live", "c function", ["global", owner.module, name, []]]
+    if (typ := box_type(address)) is not None:
+        return ["box", encode_type(typ)]
+    # Numba embeds functions as constants that hardly any code reads: what the optimiser leaves over tells
+    return ["nameless", stable_text(owner.addresses[address])]
 
 
 def _inner_recipe(owner: Instance, disp: Any) -> Any:

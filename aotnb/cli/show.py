@@ -112,6 +112,7 @@ _EDGE = {
     "attribute": "{where}.{name} is {summary}",
     "overload": "the overload of {name} is {summary}",
     "overload_set": "no overload of {name} that counts has come or gone",
+    "same": "{name} are {summary}",
     "version": "{name} is installed in the same version",
 }
 

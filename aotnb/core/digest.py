@@ -55,7 +55,8 @@ def number_text(value: complex) -> str:
         return struct.pack("<d", value).hex()
     if isinstance(value, complex) and value != value:
         return struct.pack("<dd", value.real, value.imag).hex()
-    return repr(value)
+    kind = next((kind for kind in (float, complex) if isinstance(value, kind)), None)
+    return repr(value) if kind is None else kind.__repr__(value)  # whatever a class that is derived from it calls its values
 
 
 def number_from(kind: str, text: str) -> complex:

@@ -99,6 +99,12 @@ LEFT_OUT: dict[str, LeftOut] = {
         "The call is resolved by name when everything is in memory.",
         "Convert the argument, so that all calls have the same types.",
     ),
+    "circle": LeftOut(
+        "{function} and {other}, which call each other, are bound to one object under two names",
+        "Functions that call each other, where both are bound to one big array or C function under names of their own",
+        "They are one piece of code, which is bound once; another process might find two objects.",
+        "Use one name for the object.",
+    ),
     "pipeline": LeftOut(
         "the pipeline class {name} is not Numba's own",
         "A function with a compiler pipeline of its own (`pipeline_class=`)",

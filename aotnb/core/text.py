@@ -269,13 +269,13 @@ def root_text(role: str, tree: Tree) -> str:
         _, _, where, name, _, summary = tree
         text = f"{name if where == 'own' else where + '.' + name} = {summary}"
     elif tree[0] == "path":
-        text = _path_text(*tree[1:])
+        text = path_text(*tree[1:])
     elif role == "constant" and (plain := _scalar_text(tree)) is not None:
         text = plain
     elif tree[0] in ("unknown", "placeholder", "lifted"):
         text = str(tree[1])
     elif tree[0] == "live":
-        text = f"{tree[1]} {_path_text(*tree[2])}"
+        text = f"{tree[1]} {path_text(*tree[2])}"
     elif tree[0] == "exception":
         text = f"{tree[1][2]}, raised" if tree[1] and tree[1][0] == "class" else "an exception, raised again"
     else:
@@ -283,7 +283,12 @@ def root_text(role: str, tree: Tree) -> str:
     return text if len(text) <= LIMIT else text[: LIMIT - 3] + "..."
 
 
-def _path_text(kind: str, where: str = "", name: str = "", steps: Any = ()) -> str:
+def path_text(kind: str, where: str = "", name: str = "", steps: Any = ()) -> str:
+    """Return a path to an object as code spells it.
+
+    >>> path_text("global", "settings", "TABLE", [0])
+    'settings.TABLE[0]'
+    """
     start = f"argument {int(name) + 1}" if kind == "arg" else name if where == "own" else f"{where}.{name}"
     return start + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
 

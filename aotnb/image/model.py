@@ -33,7 +33,8 @@ class Edge:
     """One thing that a compilation read: how to reach it and the digest of what was found.
 
     ``where`` is "own" (through the function itself) or the name of a module; ``kind`` is "global", "free", "attribute",
-    "overload" (of function ``name``), "overload_set" (what counts of those of ``name``: see ``bridge.overload_sets``) or
+    "overload" (of function ``name``), "overload_set" (what counts of those of ``name``: see ``bridge.overload_sets``),
+    "same" (several names lead to one object that the code is bound to; ``digest`` holds what it is, and the paths) or
     "version" (``name`` = distribution).
     """
 

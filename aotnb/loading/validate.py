@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import importlib.metadata
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from aotnb.bridge.methods import dispatcher_tree, own_digest
 from aotnb.bridge.stencils import is_stencil
 from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
 from aotnb.bridge.typeparts import type_of_class
-from aotnb.bridge.values import is_fixed_module, summary, value_tree
+from aotnb.bridge.values import is_fixed_module, module_of, summary, value_tree
 from aotnb.core.digest import canonical, digest
 from aotnb.core.left_out import refusal
 from aotnb.core.text import change_text
@@ -144,7 +145,7 @@ class Validator:
                 if caller >= 0:
                     self.verdict.links.append((caller, place))
                 for edge in instance.edges:
-                    self._edge(edge, instance, func)
+                    self._edge(edge, instance, func, args)
                 self._overload_sets(instance)
             for callee, path in instance.callees:
                 if path is None:
@@ -154,7 +155,7 @@ class Validator:
                     stack.append((callee, func, None, None, frozen, place))
                     continue
                 record = self.image.instance(callee)
-                disp = self._callee(instance, record, func, args, path)
+                disp = self._callee(instance, func, args, path)
                 if disp is None or own_digest(disp) != record.method:
                     if frozen:
                         continue  # the name has been bound anew since; the code in use stays what it was
@@ -179,7 +180,7 @@ class Validator:
         functions = [(number, func, None)]
         for callee, path in summary["callees"]:
             known = self.image.instance(callee)
-            disp = self._callee(record, known, func, None, path)
+            disp = self._callee(record, func, None, path)
             if disp is None or own_digest(disp) != known.method or not _is_at_home(disp.py_func):
                 return False
             functions.append((callee, disp.py_func, disp))
@@ -223,7 +224,7 @@ class Validator:
 
     # ------------------------------------------------------------ edges
 
-    def _edge(self, edge: Edge, instance: CodeInstance, func: Any) -> None:
+    def _edge(self, edge: Edge, instance: CodeInstance, func: Any, args: tuple[Any, ...] | None = None) -> None:
         if edge.kind == "version":
             found = _version(edge.name)
             if found != edge.digest:
@@ -238,6 +239,9 @@ class Validator:
             return
         if edge.kind == "overload_set":
             return  # see _overload_sets
+        if edge.kind == "same":
+            self._is_shared(edge, instance, func, args)
+            return
         if edge.kind == "free" and func is None and is_fixed_module(instance.module):
             return  # a closure that Numba made for itself, from what its caller was compiled for
         value = self._value(edge.kind, edge.where, edge.name, instance, func)
@@ -253,6 +257,20 @@ class Validator:
             for _, disp in numba_facts.dispatchers_in_value(value):
                 self._meet(disp)
             self._meet_types(value)
+
+    def _is_shared(self, edge: Edge, instance: CodeInstance, func: Any, args: tuple[Any, ...] | None) -> None:
+        """Refuse code that is bound to one object under several names if these lead to several by now."""
+        what, paths = json.loads(edge.digest)
+        found: set[int | None] = set()
+        for kind, where, name, steps in paths:
+            if what == "function":
+                found.add(id(self._callee(instance, func, args, [kind, where, name, steps])))
+            else:
+                value = self._value(kind, where, name, instance, func)
+                found.add(next((number for _, same, number in numba_facts.bound_objects(value) if same == what), None))
+        if len(found) > 1:
+            reason = "callee_changed" if what == "function" else "global_changed"
+            raise _Refused(reason, f"{edge.name}, read by {instance.qualname}, were one {what}, are several")
 
     def _value(self, kind: str, where: str, name: str, instance: CodeInstance, func: Any) -> Any:
         if where == "own" and func is not None:
@@ -290,7 +308,7 @@ class Validator:
 
     # ------------------------------------------------------------ callees
 
-    def _callee(self, caller: CodeInstance, callee: CodeInstance, func: Any, args: Any, path: Any) -> Any:
+    def _callee(self, caller: CodeInstance, func: Any, args: Any, path: Any) -> Any:
         kind, where, name, positions = path
         if kind == "arg":
             disp = self._argument(caller, int(name), positions, args)
@@ -375,7 +393,7 @@ def _is_at_home(func: Any) -> bool:
 
 
 def _is_named(func: Any, edge: Edge) -> bool:
-    return (func.__module__ or "") == edge.where and func.__qualname__ == edge.name
+    return (module_of(func) or "", getattr(func, "__qualname__", "")) == (edge.where, edge.name)
 
 
 def _cell(func: Any, name: str) -> Any:

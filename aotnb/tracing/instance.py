@@ -79,6 +79,7 @@ class Instance:
     new_roots: int = 0
     roots_total: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
+    definition: str = ""  # digest of the method when it was compiled, where default values may change in place
     encoding_checked: bool = False
     absorbed: bool = False  # its code belongs to the instance that it is a part of
     from_image: Any = None  # set when the code came from a loaded image

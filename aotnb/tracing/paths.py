@@ -6,8 +6,9 @@ from typing import Any
 
 from aotnb.bridge import extensions
 from aotnb.bridge import inspect as numba_facts
-from aotnb.bridge.inspect import dispatchers_in_type, dispatchers_in_value
+from aotnb.bridge.inspect import bound_objects, dispatchers_in_type, dispatchers_in_value
 from aotnb.bridge.values import is_fixed_module
+from aotnb.core.digest import canonical
 from aotnb.tracing.instance import Instance, Read
 
 
@@ -43,6 +44,21 @@ def _path_from_overload(dispatcher: Any) -> Any:
                 module, qualname, *place = extensions.overload_place(template, name)
                 return ["overload", module, qualname, [place, positions]]
     return None
+
+
+def shared_objects(instance: Instance) -> list[tuple[str, list[Any]]]:
+    """Return what the code of *instance* is bound to under several names, each with the paths that lead to it."""
+    found: dict[tuple[str, int], list[Any]] = {}
+    for read in instance.reads.values():
+        if (where := where_read(instance, read)) is not None:
+            for steps, what, number in bound_objects(read.value):
+                found.setdefault((what, number), []).append([read.kind, where, read.name, steps])
+    for position, arg in enumerate(() if is_unnamed(instance) else instance.args):
+        for steps, what, number in bound_objects(arg):
+            found.setdefault((what, number), []).append(["arg", "own", str(position), steps])
+    # one array is one block of memory as well
+    groups = {canonical(paths): (what, sorted(paths, key=canonical)) for (what, _), paths in reversed(found.items())}
+    return [(what, paths) for what, paths in groups.values() if len(paths) > 1]
 
 
 def where_read(instance: Instance, read: Read) -> str | None:

@@ -19,11 +19,11 @@ from aotnb.bridge.dispatchers import is_frozen
 from aotnb.bridge.environment import switches_digest
 from aotnb.bridge.libraries import linked_libraries
 from aotnb.bridge.loops import lifted_loops, loop_reads, name_loops
-from aotnb.bridge.methods import method_tree
+from aotnb.bridge.methods import default_content, method_tree, own_digest
 from aotnb.bridge.names import name_tree
 from aotnb.bridge.stencils import stencil_method
 from aotnb.bridge.typecodec import encode_type, encode_types
-from aotnb.bridge.values import by_address, is_fixed_module, summary, value_tree
+from aotnb.bridge.values import by_address, is_fixed_module, module_of, summary, value_tree
 from aotnb.core.digest import digest, question_key
 from aotnb.errors import NotRelocatable
 from aotnb.tracing.instance import ABSENT, Callee, Instance, Read
@@ -403,6 +403,9 @@ class Recorder:
             maker=self._makers[func] if kind == "inner" else None,
             is_given_inner=any(map(self._is_inner, passed)),
         )
+        if disp is not None and default_content(disp.py_func) is not None:
+            with contextlib.suppress(NotRelocatable):  # told when it is to be saved
+                instance.definition = own_digest(disp)
         self.instances.append(instance)
         self._frames.append(instance)
         return instance
@@ -633,9 +636,11 @@ class Recorder:
         try:
             content = extensions.overload_digest(type(template))
         except NotRelocatable as error:
-            self._frames[-1].problem("not_relocatable", f"the overload {func.__qualname__}: {error}")
+            name = getattr(func, "__qualname__", type(func).__qualname__)
+            self._frames[-1].problem("not_relocatable", f"the overload {name}: {error}")
             return
-        self._frames[-1].templates[id(type(template))] = (func.__module__ or "", func.__qualname__, content, func.__name__)
+        name = getattr(func, "__name__", type(func).__name__)
+        self._frames[-1].templates[id(type(template))] = (module_of(func) or "", getattr(func, "__qualname__", ""), content, name)
 
     def function_made(self, func: Any) -> None:
         """The compiler made a function of code inside the one that it compiles."""

@@ -14,8 +14,9 @@ from typing import Any
 
 from aotnb.bridge import extensions, overload_sets
 from aotnb.bridge import inspect as numba_facts
+from aotnb.bridge.deep import cell_value
 from aotnb.bridge.values import summary, value_tree
-from aotnb.bridge.watch import Leaf, cell_value, content_of, deep_leaves, needs_identity
+from aotnb.bridge.watch import Leaf, content_of, deep_leaves, needs_identity
 from aotnb.core.digest import digest
 from aotnb.core.worlds import CodeNode
 from aotnb.errors import NotRelocatable

@@ -66,6 +66,8 @@ class Store:
                 key: str | None = _key(
                     instance.kind, instance.dispatcher, instance.args, instance.return_type, flags, instance.config
                 )
+                if instance.definition not in ("", own_digest(instance.dispatcher)):
+                    key = None  # a default value has changed in place since
             except NotRelocatable:
                 key = None
             self._keys[id(instance)] = key

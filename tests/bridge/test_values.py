@@ -122,6 +122,7 @@ REBUILT: dict[str, Any] = {
     "function of math": math.sin,
     "numpy function": np.dot,
     "object with overloads": remembered,
+    "method of an object in a module": random.random,
     "module": math,
     "type": types.int64,
 }
@@ -136,7 +137,6 @@ COMPARED: dict[str, Any] = {
     "ufunc of numba": ufunc,
     "ufunc of numpy": np.add,
     "intrinsic": nothing,
-    "bound builtin": random.random,
 }
 
 

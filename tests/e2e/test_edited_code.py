@@ -102,6 +102,21 @@ OWN = [
         miss={"f": METHOD},
     ),
     Scenario(
+        "own_default_changed_in_place",  # after the first signature was compiled, before the second was
+        main="""
+            D = np.array([1, 2, 3])
+            @njit
+            def f(x, a=D):
+                return x + a[0]
+            print(f(1))
+            D[0] = 99
+            print(f(1.0))
+        """,
+        edit=swap("[1, 2, 3]", "[99, 2, 3]"),
+        dropped={"f": "incoherent"},
+        restored=False,
+    ),
+    Scenario(
         "own_default_from_another_module",
         files={"cfg.py": "K = 1\n"},
         main="""

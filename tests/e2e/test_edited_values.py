@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import Batch, Runs, Scenario, check_answers, check_reasons, check_restored, several, swap
+from harness import Batch, Edit, Runs, Scenario, check_answers, check_reasons, check_restored, several, swap
 
 GLOBAL = "global_changed"
 CLOSURE = "closure_changed"
@@ -167,6 +167,29 @@ GLOBALS = [
             print(f(10))
         """,
         edit=swap("K = 1", "K = 2"),
+        miss={"f": GLOBAL},
+    ),
+    Scenario(
+        "global_of_a_module_named_like_a_standard_one",
+        files={"local/wave.py": "K = 2\n@njit\ndef f(x):\n    return x * K\n"},
+        main="""
+            import os, sys
+            sys.path.insert(0, os.path.join(os.path.dirname(__file__), "local"))
+            from wave import f
+            print(f(3))
+        """,
+        edit=swap("K = 2", "K = 3", "local/wave.py"),
+    ),
+    Scenario(
+        "strides_of_an_array",
+        main="""
+            A = np.lib.stride_tricks.as_strided(np.arange(3.0), (1, 3), (8, 8))
+            @njit
+            def f(i):
+                return A.strides[0] + A[0, i]
+            print(f(1))
+        """,
+        edit=swap("(8, 8)", "(16, 8)"),
         miss={"f": GLOBAL},
     ),
     Scenario(
@@ -562,6 +585,19 @@ CLASSES = [
             print(f(10))
         """,
         edit=swap("RED = 1", "RED = 7", "colors.py"),
+        miss={"f": GLOBAL},
+    ),
+    Scenario(
+        "enum_alias",
+        files={"colors.py": "from enum import Enum\nclass Color(Enum):\n    RED = 1\n    BLUE = 2\n    WARM = 1\n"},
+        main="""
+            from .colors import Color
+            @njit
+            def f(x):
+                return x + Color.WARM.value
+            print(f(10))
+        """,
+        edit=swap("WARM = 1", "WARM = 2", "colors.py"),
         miss={"f": GLOBAL},
     ),
     Scenario(
@@ -1019,11 +1055,117 @@ INSTANTS = [
     ),
 ]
 
+FACTORY = """
+    def make(k):
+        @njit
+        def g(x):
+            return x + k
+        return g
+    a = make(1)
+"""
+LIBM = """
+    import ctypes, ctypes.util
+    def c_function(name):
+        function = ctypes.CDLL(ctypes.util.find_library("m"))[name]
+        function.argtypes, function.restype = [ctypes.c_double], ctypes.c_double
+        return function
+    a = c_function("sin")
+"""
+
+
+def _one_object(name: str, main: str, edit: Edit, reason: str, *, saved: bool = True) -> Scenario:
+    """Return a scenario in which two names lead to one object, and to two of equal content after the edit."""
+    return Scenario(f"one_object_{name}", main=main, edit=edit, miss={"f": reason}, restored=saved)
+
+
+# code is bound to some objects by identity: one path to them does not tell what another name leads to
+ONE_OBJECT = [
+    _one_object(
+        "by_two_globals",
+        FACTORY + "    b = a\n    @njit\n    def f(x):\n        return a(x) * 10 + b(x)\n    print(f(1))\n",
+        swap("b = a", "b = make(2)"),
+        "callee_changed",
+    ),
+    _one_object(
+        "twice_in_a_tuple",
+        FACTORY + "    t = (a, a)\n    @njit\n    def f(x):\n        return t[0](x) * 10 + t[1](x)\n    print(f(1))\n",
+        swap("(a, a)", "(a, make(2))"),
+        "callee_changed",
+    ),
+    _one_object(
+        "as_an_argument_and_a_global",
+        FACTORY + "    @njit\n    def f(p, x):\n        return p(x) * 10 + a(x)\n    print(f(a, 1))\n",
+        swap("f(a, 1)", "f(make(2), 1)"),
+        "callee_changed",
+    ),
+    _one_object(
+        "a_big_array",
+        "    a = np.arange(200_000.0)\n    b = a\n    @njit\n    def f(i):\n        return a[i] * 10 + b[i]\n    print(f(3))\n",
+        swap("b = a", "b = -np.arange(200_000.0)"),
+        "global_changed",
+    ),
+    _one_object(
+        "the_memory_of_two_big_arrays",
+        """
+            base = np.arange(300_000.0)
+            a, b = base[:200_000], base[:250_000]
+            @njit
+            def f(i):
+                return a[i] * 10 + b[i] + len(a) + len(b)
+            print(f(3))
+        """,
+        swap("base[:250_000]", "-np.arange(250_000.0)"),
+        "global_changed",
+    ),
+    _one_object(
+        "the_memory_of_a_circle_of_functions",
+        """
+            a = np.arange(200_000.0)
+            b = a
+            @njit
+            def f(n):
+                return g(n - 1) if n else a[5]
+            @njit
+            def g(n):
+                return f(n - 1) if n else b[3]
+            print(f(3), f(2))
+        """,
+        swap("b = a", "b = -np.arange(200_000.0)"),
+        "not_relocatable",
+        saved=False,
+    ),
+    _one_object(
+        "a_c_function",
+        LIBM + "    b = a\n    @njit\n    def f(x):\n        return a(x) * 10 + b(x)\n    print(f(1.0))\n",
+        swap("b = a", "b = c_function('cos')"),
+        "global_changed",
+    ),
+    _one_object(
+        "in_two_cells_of_object_mode",
+        """
+            from numba import jit
+            class Box:
+                def __init__(self, value):
+                    self.value = value
+            def make(p, q):
+                @jit(forceobj=True)
+                def f(x):
+                    return x + p.value * 10 + q.value
+                return f
+            a = Box(1)
+            b = a
+            print(make(a, b)(1))
+        """,
+        swap("b = a", "b = Box(2)"),
+        "not_relocatable",
+    ),
+]
 BATCHES = [
     Batch("globals", GLOBALS),
     Batch("modules", MODULES + CLOSURES),
     Batch("classes", CLASSES),
     Batch("instants", INSTANTS),
+    Batch("one_object", ONE_OBJECT),
 ]
 
 

@@ -979,6 +979,33 @@ LEFT = {
     """,
 }
 
+LEFT["address"] = """
+    import ctypes, ctypes.util
+    from llvmlite import ir
+    from numba import types
+    from numba.extending import intrinsic
+    libm = ctypes.CDLL(ctypes.util.find_library("m"))
+    @intrinsic
+    def cosine(typingctx, x):
+        def codegen(context, builder, signature, args):
+            number = ctypes.cast(libm.cos, ctypes.c_void_p).value
+            typ = ir.FunctionType(ir.DoubleType(), [ir.DoubleType()])
+            return builder.call(builder.inttoptr(ir.Constant(ir.IntType(64), number), typ.as_pointer()), args)
+        return types.float64(types.float64), codegen
+    @intrinsic
+    def address(typingctx):
+        def codegen(context, builder, signature, args):
+            return context.get_constant(types.intp, ctypes.cast(libm.cos, ctypes.c_void_p).value)
+        return types.intp(), codegen
+    @njit
+    def f(x):
+        return cosine(x)
+    @njit
+    def g():
+        return address()
+    print(f(0.5), ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(g())(0.5))
+"""
+
 # registered between two processes, after the code was saved
 REGISTERED = [
     Scenario(
@@ -1037,6 +1064,8 @@ REGISTERED = [
 ]
 
 LEFT_OUT_SO_FAR = [Scenario(name, main=main, changes=False, restored=False) for name, main in LEFT.items()]
+# so that there is an image, which says what it lacks
+LEFT_OUT_SO_FAR.append(Scenario("saved", "@njit\ndef f(x):\n    return x + 1\nprint(f(1))\n", hit=["f"], changes=False))
 
 OTHER_TYPES = """
     @njit
