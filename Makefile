@@ -10,6 +10,7 @@
 #   make test-matrix               the tests under the other supported Numba
 #   make docs                      the documentation, warnings are errors -> docs/_build/html
 #   make bench                     first-call times in fresh processes
+#   make bench-session             a session with stumpy and UMAP -> benchmarks/session.json, which notebook 08 shows
 #   make bench-steady              code of an image against code of the JIT in one process (ARGS='-k sort')
 #   make bench-ways                images built by every linker, for several CPUs, in 1 and 2 shards: same answers, nothing compiled
 #   make format                    rewrite the sources in the house style
@@ -36,7 +37,7 @@ unexport AOTNB_IMAGE AOTNB_RECORD AOTNB_REPORT AOTNB_TRACE_COMPILE AOTNB_TRACE_D
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env test lint types contracts pytest test-slow test-verify test-numba test-worlds-long test-browser test-matrix demo docs bench bench-steady bench-ways format clean
+.PHONY: help env test lint types contracts pytest test-slow test-verify test-numba test-worlds-long test-browser test-matrix demo docs bench bench-session bench-steady bench-ways format clean
 
 help:
 	@sed -n 's/^#   //p' $(firstword $(MAKEFILE_LIST))
@@ -135,6 +136,9 @@ docs: $(VENV)/.docs
 
 bench: $(VENV)/.demo
 	@$(BIN)/python benchmarks/first_call.py $(ARGS)
+
+bench-session: $(VENV)/.demo
+	@$(BIN)/python benchmarks/first_call.py --json benchmarks/session.json session $(ARGS)
 
 bench-steady: $(VENV)/.test
 	@$(BIN)/python benchmarks/steady_state.py $(ARGS)

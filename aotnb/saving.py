@@ -197,7 +197,7 @@ def _compaction(
     if not keep:
         raise ImageRejected("missing_file", f"there is no image {path}; make one with %aot_save or `aotnb run --record`")
     job = create(session.recorder, [], targets=keep[0].targets, progress=progress, keep=keep)
-    costs = _costs([], [image.image_id for image in keep])
+    costs = _costs(session, [], [image.image_id for image in keep])
     return job, lambda report: _saved(session, report, costs)
 
 
@@ -268,7 +268,7 @@ def _job(
     instances = [instance for instance in instances if instance.index not in stored]
     served = session.resolver.served if trace is None else trace.served
     bases = _bases(session, {item.image_id for item in served}, base)
-    costs = _costs(instances, [image.image_id for image in keep])
+    costs = _costs(session, instances, [image.image_id for image in keep])
     given = {instance.index for instance in instances if instance.python_called}
     if journal and not given:
         raise BuildError(f"there is nothing to add to {journal_of(path)}: nothing new was compiled")
@@ -290,17 +290,22 @@ def _saved(session: Session, report: SaveReport, costs: Costs) -> SaveReport:
     return report
 
 
-def _costs(instances: list[Instance], kept: list[str]) -> Costs:
-    """Return what the JIT took for what a save took, and for the images whose entries it kept."""
+def _costs(session: Session, instances: list[Instance], kept: list[str]) -> Costs:
+    """Return what the JIT took for what a save took, nested compilations included, and for the images whose entries it kept."""
     total = 0.0
     questions: dict[str, float] = {}
     for known in filter(None, map(read_costs, kept)):
         total += known.total
         questions |= known.questions
-    for item in describe_instances(instances):
-        if item.saveable:
-            total += item.own_seconds
-            questions[question(item.module, item.function, item.signature)] = item.seconds
+    saved = {item.index: item for item in describe_instances(instances) if item.saveable}
+    parents = {instance.index: instance.parent for instance in session.recorder.instances}
+    for index, item in saved.items():
+        questions[question(item.module, item.function, item.signature)] = item.seconds
+        above = parents.get(index)
+        while above is not None and above not in saved:
+            above = parents.get(above)
+        if above is None:  # else it was compiled within the seconds of that one
+            total += item.seconds
     return Costs(total, questions)
 
 
@@ -329,4 +334,4 @@ def save_base(path: str | Path, *, link: str = "auto", cpu_target: str | None = 
     where, link = _where(path, link)
     instances = [item for item in session.recorder.instances if distributions_of(item.module)]
     job = create(session.recorder, instances, targets=cpu_targets(cpu_target), freeze=True)
-    return _saved(session, dump(job, where, link=link), _costs(instances, []))
+    return _saved(session, dump(job, where, link=link), _costs(session, instances, []))

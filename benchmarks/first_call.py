@@ -4,7 +4,8 @@
 
 Each workload is a script in ``workloads/`` that prints one JSON object {import_s, first_s, second_s, digest}. Every number is
 the median over fresh processes; *cold* starts from an empty Numba cache folder, *shipped* from the one that a cold run
-left, *image* from an image that one recording run made. The steady state is the second call with the image. Exits with 1 if the
+left, *image* from an image that one recording run made. The results also have the CPU seconds of whole processes, second
+call included. The steady state is the second call with the image. Exits with 1 if the
 image run compiled anything or a digest differs.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -29,9 +31,16 @@ def run(script: Path, cache: Path, **variables: str | Path) -> dict[str, Any]:
     """Run *script* in a fresh process with the given AOTNB_* variables; return what it printed."""
     env = {key: value for key, value in os.environ.items() if key not in OURS} | {"NUMBA_CACHE_DIR": str(cache)}
     env |= {f"AOTNB_{key.upper()}": str(value) for key, value in variables.items()}
+    before = cpu_seconds()
     done = subprocess.run([sys.executable, str(script)], env=env, stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    return result | {"cpu_s": cpu_seconds() - before}
+
+
+def cpu_seconds() -> float:
+    """Return the CPU seconds of all processes that have ended: what a busy machine changes least."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def measure(script: Path, repeat: int, folder: Path) -> dict[str, Any]:
@@ -60,11 +69,23 @@ def measure(script: Path, repeat: int, folder: Path) -> dict[str, Any]:
         "cold_first_s": median(cold, "first_s"),
         "shipped_first_s": median(shipped, "first_s"),
         "image_first_s": median(served, "first_s"),
+        "recording_cpu_s": recorded["cpu_s"],
+        **cpu_seconds_of(cold=cold, shipped=shipped, image=served),
         "steady_s": median(served, "second_s"),
         "load_ms": statistics.median(load_ms) if load_ms else None,
         "image_bytes": image.stat().st_size,
         "compilations": compilations,
         "equal": len({run["digest"] for run in [*cold, *shipped, recorded, *served]}) == 1,
+    }
+
+
+def cpu_seconds_of(**modes: list[dict[str, Any]]) -> dict[str, float]:
+    """Return medians of the CPU seconds of whole processes, and of the parts that a workload has measured."""
+    return {
+        f"{mode}_{key}": median(runs, key)
+        for mode, runs in modes.items()
+        for key in ("cpu_s", "import_cpu_s", "first_cpu_s", "second_cpu_s")
+        if key in runs[0]
     }
 
 

@@ -127,6 +127,20 @@ def test_a_base_image_serves_the_package(site: Site) -> None:
     assert found["summaries"]
 
 
+def test_what_it_spares_is_what_its_calls_took(site: Site) -> None:
+    """Nested compilations included, those of Numba's own functions as well, which belong to no package."""
+    found = site.run(
+        """
+        report = aotnb.load("base.aot")
+        import frozenlib.core
+        frozenlib.core.f(2), frozenlib.core.deep(2, "a,bc")
+        tell(spared=report.jit_seconds, parts=[served.jit_seconds for served in aotnb.status().served])
+        """
+    )
+    assert len(found["parts"]) == 2
+    assert found["spared"] == pytest.approx(sum(found["parts"]))
+
+
 def test_nothing_is_asked_of_the_callees_while_the_files_are_as_recorded(site: Site) -> None:
     found = site.run(
         """
