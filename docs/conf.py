@@ -60,4 +60,6 @@ html_static_path = ["_static"]
 html_theme = "pydata_sphinx_theme"
 html_title = "aotnb"
 html_theme_options = {"show_prev_next": False, "navigation_with_keys": False}
+html_css_files = ["outputs.css"]
+html_sidebars = {"index": [], "tutorial/**": []}
 html_show_sourcelink = False

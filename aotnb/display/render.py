@@ -16,12 +16,13 @@ PROSE_WIDTH = 110
 _PROSE = ("detail", "difference", "what_to_do")
 
 _STYLE = "max-height: 32em; overflow: auto"
-_LINES_STYLE = "padding: 0.2em 0.5em; line-height: 1.5; white-space: pre-wrap; overflow-wrap: anywhere"
+_LINES_STYLE = "padding: 0.2em 0.6em; line-height: 1.5; white-space: pre-wrap; overflow-wrap: anywhere"
 _ARROW = '<span style="white-space: nowrap">-&gt;</span>'  # else it is broken after the hyphen
 _NARROWEST, _NARROWEST_PROSE = 14, 28  # characters of a column where there is no room; front ends break words anywhere
+_CELL_STYLE = "padding: 0.3em 0.6em"  # front ends have other ideas, down to none
 # the header stays in sight while the rows scroll; each front end has a name of its own for the colour behind it
 _HEAD_STYLE = (
-    "position: sticky; top: 0; overflow-wrap: normal; background: "
+    f"{_CELL_STYLE}; position: sticky; top: 0; overflow-wrap: normal; background: "
     "var(--jp-layout-color0, var(--vscode-editor-background, var(--pst-color-background, Canvas)))"
 )
 
@@ -91,7 +92,7 @@ def without_empty_columns(table: Table) -> Table:
 
 def _html_cells(row: tuple[Any, ...], numeric: list[bool]) -> str:
     return "".join(
-        f'<td style="text-align: {_side(right)}">{_breakable(cell(value))}</td>'
+        f'<td style="text-align: {_side(right)}; {_CELL_STYLE}">{_breakable(cell(value))}</td>'
         for value, right in zip(row, numeric, strict=True)
     )
 
