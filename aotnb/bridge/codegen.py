@@ -214,9 +214,15 @@ def _attributes(function: Any) -> str:
     return " ".join(attribute.decode() for attribute in function.attributes)
 
 
+# of libm, where LLVM knows an instruction for a call by the name; where the CPU has none, the call goes through a stub
+_ROUNDING = ("ceil", "floor", "nearbyint", "rint", "round", "roundeven", "trunc")
+_INSTRUCTIONS = frozenset(name + kind for name in ("sqrt", "fabs", "copysign", "fmax", "fmin", *_ROUNDING) for kind in ("", "f"))
+
+
 def _call_through_slots(library: Any, helpers: frozenset[str]) -> None:
     """Let an optimised module call *helpers* by the addresses in their slots, as Numba's JIT calls by address, without a stub."""
     module = library._final_module
+    helpers = helpers - _INSTRUCTIONS
     called = [str(function) for function in module.functions if function.is_declaration and function.name in helpers]
     found = {name: line for text in called for name, line in declarations(text).items() if "..." not in line}
     if not found:

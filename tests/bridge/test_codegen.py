@@ -165,3 +165,16 @@ def test_what_is_offered_calls_what_is_not() -> None:
     nothing = compile_unit(UnitSource([straight("lib.f1", 300)], [], frozenset(["lib.f1"]), offered=True), RUNTIME, "x86-64", "")
     assert nothing.inlinable == ""
     assert compile_unit(unit(HELPERS), RUNTIME, "x86-64", "").inlinable is None
+
+
+def test_what_the_cpu_has_an_instruction_for_is_not_called() -> None:
+    if not ll.get_process_triple().startswith("x86_64"):
+        pytest.skip("instructions of x86-64")
+    text = HELPERS.replace("@hypot(double, double)", "@floor(double) memory(none)\ndeclare double @sqrt(double) memory(none)")
+    text = text.replace("@hypot(double %x, double %x)", "@sqrt(double %x)").replace("fptosi double %y", "fptosi double %w")
+    text = text.replace("  %z =", "  %w = call double @floor(double %y)\n  %z =")
+    left_open = {}
+    for cpu in ("x86-64", "x86-64-v2"):
+        item = compile_unit(unit(text, "sqrt", "floor"), RUNTIME, cpu, "")
+        left_open[cpu] = {symbol.name for symbol in symbols(item.data) if not symbol.defined and symbol.name != "count"}
+    assert left_open == {"x86-64": {"floor"}, "x86-64-v2": set()}  # which can round, and the older one has to ask libm
