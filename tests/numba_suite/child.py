@@ -1,7 +1,7 @@
 """Run a part of Numba's own tests in this process, and write each verdict down at once: ``child.py MODE IMAGE OUT PATTERNS TEST ...``.
 
-MODE is "plain" (aotnb is not even imported), "record" (an image is written at the end), "load" (the image answers) or "verify"
-(AOTNB_VERIFY is set: what the image would answer is compiled and compared).
+MODE is "plain" (aotnb is not even imported), "record" (an image is written at the end), "load" (the image answers, if there was
+anything to save) or "verify" (AOTNB_VERIFY is set: what the image would answer is compiled and compared).
 PATTERNS, separated by commas, choose tests by name; an empty text chooses all.
 OUT gets one JSON object a line: the verdict of each test as it ends, so that a crash shows where, and a summary at the end.
 """
@@ -9,6 +9,7 @@ OUT gets one JSON object a line: the verdict of each test as it ends, so that a 
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 import time
@@ -106,7 +107,7 @@ def main() -> None:
         from aotnb import saving, session
 
         session.activate()
-        if mode in ("load", "verify"):
+        if mode in ("load", "verify") and os.path.exists(image):
             session.load(image)
     mismatches = noted_mismatches() if mode == "verify" else []
     from numba.core import compiler

@@ -33,7 +33,7 @@ def run_module(module: str, out: Path, limit: float, patterns: list[str]) -> dic
     image = out / f"{module}.aot"
     image.unlink(missing_ok=True)
     for mode in (*MODES, VERIFY):
-        if mode in ("load", VERIFY) and not image.exists():
+        if mode in ("load", VERIFY) and not image.exists() and not _nothing_to_save(found["record"]):
             found[mode] = {"tests": {}, "summary": None, "crash": "there is no image to load"}
             continue
         rows = out / f"{module}.{mode}.jsonl"
@@ -57,6 +57,11 @@ def run_module(module: str, out: Path, limit: float, patterns: list[str]) -> dic
                 status = "timeout"
         found[mode] = read(rows, status)
     return found
+
+
+def _nothing_to_save(recorded: dict[str, Any]) -> bool:
+    """Return whether a module compiles nothing that could be saved; it is run with aotnb all the same."""
+    return "nothing to save" in ((recorded["summary"] or {}).get("save_error") or "")
 
 
 def read(rows: Path, status: Any) -> dict[str, Any]:
