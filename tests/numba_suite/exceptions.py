@@ -53,6 +53,10 @@ LOOKS_AT_COMPILATION: dict[str, str] = {
     "test_function_type.TestInliningFunctionType.test_inlining_global_dispatcher": "the number of blocks in the optimised IR",
     "test_extending.TestOverloadMethodCaching.test_caching_overload_method": _CACHE,
     "test_dictobject.TestTypedDictInitialValues.test_mutation_not_carried_single_function": _SIGNATURES,
+    "test_inlining.TestInlining.test_inline_call_after_parfor": _OWN_PIPELINE,
+    "test_inlining.TestInlining.test_inline_call_branch_pruning": _OWN_PIPELINE,
+    "test_inlining.TestInlining.test_inner_function": _INSPECT,
+    "test_inlining.TestInlining.test_multiple_inner_functions": _INSPECT,
     "test_literal_dispatch.TestLiteralDispatch.test_literal_nested": _SIGNATURES,
     "test_literal_dispatch.TestLiteralDispatch.test_mutual_recursion_literal": _SIGNATURES,
     **dict.fromkeys(
