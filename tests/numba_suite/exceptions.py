@@ -44,6 +44,20 @@ LOOKS_AT_COMPILATION: dict[str, str] = {
     "test_array_exprs.TestOptionalsExceptions.test_optional_scalar_type_exception_on_none": _SIGNATURES,
     "test_array_exprs.TestRewriteIssues.test_annotations": _INSPECT,
     "test_closure.TestInlinedClosure.test_closure_renaming_scheme": "the IR that the compiler kept in the metadata",
+    **dict.fromkeys(
+        (
+            f"test_debug.{name}"
+            for name in (
+                *(
+                    f"TestFunctionDebugOutput.test_dump_{what}"
+                    for what in ("assembly", "bytecode", "cfg", "func_opt_llvm", "ir", "llvm", "optimized_llvm")
+                ),
+                "TestEnvironmentOverride.test_debug", "TestGeneratorDebugOutput.test_dump_ir_generator",
+                "TestParforsDebug.test_array_debug_opt_stats",
+            )
+        ),
+        "what the compiler prints while it compiles",
+    ),
     "test_dispatcher.TestDispatcher.test_serialization": "that a function is freed; what was compiled is kept for the next save",
     "test_dispatcher.TestDispatcherMethods.test_inspect_cfg": _INSPECT,
     "test_dispatcher.TestDispatcherMethods.test_inspect_cfg_with_python_wrapper": _INSPECT,
