@@ -37,9 +37,39 @@ def _process() -> ctypes.CDLL:
     return ctypes.CDLL(None)
 
 
+class _Origin(ctypes.Structure):
+    """What ``dladdr`` tells of an address (``Dl_info``)."""
+
+    _fields_ = (
+        ("file", ctypes.c_char_p),
+        ("base", ctypes.c_void_p),
+        ("symbol", ctypes.c_char_p),
+        ("address", ctypes.c_void_p),
+    )
+
+
+def _file_of(address: int) -> bytes | None:
+    """Return the name of the mapped file that *address* lies in."""
+    origin = _Origin()
+    found = _process().dladdr(ctypes.c_void_p(address), ctypes.byref(origin))
+    return origin.file if found else None
+
+
+@functools.cache
+def _files_of_python() -> frozenset[bytes | None]:
+    """Return the mapped files that every process of this Python has: those of Python itself, libc and libm."""
+    found = map(_exported, ("PyObject_Call", "memcpy", "printf", "cos", "dlsym", "pthread_create"))
+    return frozenset(_file_of(address) for address in found if address is not None)
+
+
+@functools.cache
 def in_process(name: str) -> bool:
-    """Return whether the system's loader finds *name* by itself (Python's C API, libc, libm)."""
-    return hasattr(_process(), name)
+    """Return whether the system's loader finds *name* by itself in every process of this Python (its C API, libc, libm).
+
+    What another library has made public does not count: a later process maps an image before it loads that library.
+    """
+    address = _exported(name)
+    return address is not None and _file_of(address) in _files_of_python()
 
 
 @functools.cache
@@ -59,6 +89,13 @@ def is_helper(name: str) -> bool:
     """Return whether *name* must be bound through a slot: Numba's helpers come first, whatever the process exports."""
     known = name.startswith(DATA_PREFIX) or name in _helpers() or name in PARALLEL
     return known or not in_process(name) or is_mathematics(name)
+
+
+def is_foreign(name: str) -> bool:
+    """Return whether a library that is neither Python's nor Numba's has to provide *name*, perhaps when it is imported."""
+    return is_helper(name) and not (
+        name.startswith(DATA_PREFIX) or name in _helpers() or name in PARALLEL or is_mathematics(name)
+    )
 
 
 def is_provided(name: str) -> bool:
@@ -86,7 +123,10 @@ def address_of(name: str) -> int | None:
 
 
 def _exported(name: str) -> int | None:
-    return ctypes.cast(getattr(_process(), name), ctypes.c_void_p).value if in_process(name) else None
+    try:
+        return ctypes.cast(getattr(_process(), name), ctypes.c_void_p).value
+    except AttributeError:
+        return None
 
 
 def launch_threads() -> None:

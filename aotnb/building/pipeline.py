@@ -27,7 +27,7 @@ from aotnb.bridge.codegen import (
 from aotnb.bridge.environment import host_cpu
 from aotnb.bridge.irtext import DATA_PREFIX
 from aotnb.bridge.native import pack_objects
-from aotnb.bridge.symbols import is_helper, is_mathematics, lack
+from aotnb.bridge.symbols import is_foreign, is_helper, is_mathematics, lack
 from aotnb.building.archive import write_archives
 from aotnb.building.borrowed import Borrowed, borrowed_from, borrowed_slots, recorded_bases, units_to_link
 from aotnb.building.clones import STUB, versions_of
@@ -298,6 +298,7 @@ def _parts(
     by_method: dict[str, list[int]] = {}
     entry_slots: dict[str, list[int]] = {}
     bodies, places = b"", []
+    foreign = _foreign_slots(table, libraries)
     for number, (instance, tree) in enumerate(zip(manifest.instances, stored_instances(manifest), strict=True)):
         data = dump_json(tree)
         places.append([len(bodies), len(data)])
@@ -305,7 +306,7 @@ def _parts(
         if instance.entry:
             by_question.setdefault(instance.key, []).append(number)
             by_method.setdefault(f"{instance.module}:{instance.qualname}", []).append(number)
-            entry_slots[str(number)] = _slots_of(instance.symbols, libraries, position, job.borrowed)
+            entry_slots[str(number)] = _slots_of(instance.symbols, libraries, position, job.borrowed, foreign)
     summary_places = {}
     for number, summary in (summaries(manifest, job.frozen) if job.freeze else {}).items():
         data = dump_json(summary)
@@ -316,7 +317,7 @@ def _parts(
         data = dump_json(trees)
         root_index[method] = [len(roots), len(data)]
         roots += data
-    slots = {}
+    slots = {str(position[slot]): ["helper", -1, -1] for names in foreign.values() for slot in names}
     for library in libraries.values():
         for name, record in library.slots.items():
             if name in position:
@@ -368,9 +369,24 @@ def _parts(
     return parts, image_id
 
 
-def _slots_of(symbols: dict[str, str], libraries: dict[str, Library], position: dict[str, int], borrowed: Borrowed) -> list[int]:
+def _foreign_slots(table: list[str], libraries: dict[str, Library]) -> dict[str, set[str]]:
+    """Return, by library, the slots for functions that another package has to load: bound when an entry needs them."""
+    prefix = stub_slot("")
+    foreign = {name for name in table if name.startswith(prefix) and is_foreign(name[len(prefix) :])}
+    if not foreign:
+        return {}
+    return {name: foreign & set(map(stub_slot, declarations(library.text))) for name, library in libraries.items()}
+
+
+def _slots_of(
+    symbols: dict[str, str],
+    libraries: dict[str, Library],
+    position: dict[str, int],
+    borrowed: Borrowed,
+    foreign: dict[str, set[str]],
+) -> list[int]:
     """Return the table positions of every slot that an entry's code may read."""
     starts = [library_of(symbol) for symbol in symbols.values()]
-    names = {slot for name in closure(libraries, starts) for slot in libraries[name].slots}
+    names = {slot for name in closure(libraries, starts) for slot in (*libraries[name].slots, *foreign.get(name, ()))}
     names |= {BASE_SLOT + symbol for symbol in borrowed_slots(borrowed, libraries, starts)}
     return sorted(position[slot] for slot in names if slot in position)

@@ -84,9 +84,13 @@ class MappedCode:
                 write_pointer(self.table[slot], self.table[position[name[len(CLONE_SLOT) :]]])
 
     def _bind_helpers(self) -> None:
-        """Bind every helper now, but for those of the threading layer, whose threads must not start before they are needed."""
+        """Bind every helper now, but for those of the threading layer, whose threads must not start before they are needed.
+
+        Nor those that another package provides, which may not be imported yet.
+        """
+        later = self.image.reader.index["slots"]
         for position, name in enumerate(self.image.names):
-            if name.startswith(_HELPER_SLOT):
+            if name.startswith(_HELPER_SLOT) and str(position) not in later:
                 symbol = name[len(_HELPER_SLOT) :]
                 if symbol not in PARALLEL:
                     self._bind_symbol(position, symbol)
@@ -252,6 +256,8 @@ class LoadedImage:
         if kind == "base":
             function = self._borrowed(name[len(BASE_SLOT) :], verdict)
             return _Binding(function, lambda place, address: write_pointer(address, function))
+        if kind == "helper":
+            return _foreign(name[len(_HELPER_SLOT) :])
         instance = self.reader.instance(owner)
         tree = self.reader.root(instance, root)
         if kind == "obj" and tree[0] == "lifted":
@@ -333,6 +339,13 @@ class LoadedImage:
 
 def _without(path: Path, symbol: str) -> ImageRejected:
     return ImageRejected("symbol_missing", f"{path} needs {symbol}, which this process does not provide; save it again here")
+
+
+def _foreign(symbol: str) -> _Binding:
+    address = address_of(symbol)
+    if address is None:
+        raise NotRelocatable(f"the code calls {symbol}, which no library that is loaded provides")
+    return _Binding(address, lambda place, slot: write_pointer(slot, address))
 
 
 def _live_address(tree: Any, instance: CodeInstance, func: Any, verdict: Verdict) -> int:

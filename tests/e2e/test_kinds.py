@@ -935,6 +935,54 @@ OWN_TYPES = [
     kind("type_boxed", INTERVAL, "(cls, fields)", "(cls, fields[::-1])", ("moved",), "overload_changed", hit=["plain"]),
 ]
 
+# an image is mapped before what it calls is there: a library that a package makes public, or that it tells LLVM of
+FOREIGN_FUNCTIONS = [
+    kind(
+        "function_of_a_library_that_is_loaded_later",
+        """
+            import ctypes, os
+            import llvmlite.binding
+            from numba import types
+            @njit
+            def before(x):
+                return x - 1
+            print(before(3))
+            library = os.path.join(os.path.dirname(llvmlite.binding.__file__), "libllvmlite.so")
+            ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
+            version = types.ExternalFunction("LLVMPY_GetVersionInfo", types.uint32())
+            @njit
+            def f(x):
+                return x + 2 if version() else x
+            print(f(3))
+        """,
+        "x + 2",
+        "x + 3",
+        hit=["before"],
+    ),
+    kind(
+        "function_that_llvm_is_told_of_later",
+        """
+            import ctypes
+            import llvmlite.binding
+            from numba import types
+            @njit
+            def before(x):
+                return x - 1
+            print(before(3))
+            tell = lambda name: llvmlite.binding.add_symbol(name, ctypes.cast(ctypes.CDLL(None).labs, ctypes.c_void_p).value)
+            tell("aotnb_test_labs")
+            magnitude = types.ExternalFunction("aotnb_test_labs", types.int64(types.int64))
+            @njit
+            def f(x):
+                return magnitude(-x)
+            print(f(3))
+        """,
+        "magnitude(-x)",
+        "magnitude(-x) + 1",
+        hit=["before"],
+    ),
+]
+
 # functions that are objects of a class, such as SciPy's multimethods: the compiler knows them by their overloads alone
 OBJECTS_WITH_OVERLOADS = [
     kind(
@@ -1096,7 +1144,7 @@ GIVEN_UP = """
 
 BATCHES = [
     Batch("stencils", STENCILS),
-    Batch("c_functions", C_FUNCTIONS),
+    Batch("c_functions", [*C_FUNCTIONS, *FOREIGN_FUNCTIONS]),
     Batch("object_mode", OBJECT_MODE),
     Batch("jitclasses", JITCLASSES),
     Batch("alike", [*ALIKE, Scenario("recursion_with_other_types", main=OTHER_TYPES, changes=False)]),
