@@ -42,6 +42,7 @@ class Session:
         self.recorder = Recorder()
         self.resolver = Resolver(self.roots)
         self.recorder.answer = self.resolver.answer
+        self.recorder.caller_flags = self.resolver.caller_flags
         self.recorder.answer_wrapper = self.resolver.answer_wrapper
         self.resolver.is_nested = self.recorder.is_compiling
         self.resolver.reads_hold = self._reads_hold
@@ -75,7 +76,7 @@ class Session:
 
     def _reads_hold(self, library: Any, instance: CodeInstance) -> bool:
         edges = [(e.kind, e.name, e.digest) for e in instance.edges if e.kind in ("global", "free", "attribute")]
-        return self.recorder.reads_equal(library, edges)
+        return self.recorder.is_equal(library, edges, instance.flags, instance.config)
 
     def _image_holds(self, instance: Instance) -> bool:
         """Return whether code that an image gave to a dispatcher would be given to it now, and remember what was found."""

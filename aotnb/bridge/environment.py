@@ -15,8 +15,10 @@ import llvmlite.binding as ll
 import numba
 import numpy as np
 from numba.core import config
+from numba.core.rewrites import rewrite_registry
 
 from aotnb.core.digest import digest
+from aotnb.errors import NotRelocatable
 
 # Variables that cannot change the code of the CPU target: where caches lie, what is printed, other targets.
 IRRELEVANT = frozenset(
@@ -52,6 +54,7 @@ def process_tree() -> dict[str, Any]:
         "os": platform.system(),
         "machine": platform.machine(),
         "svml": bool(config.USING_SVML),
+        "-O": str(sys.flags.optimize),  # asserts of Numba's own implementations
     }
 
 
@@ -72,10 +75,27 @@ def switches_digest() -> tuple[str, dict[str, str]]:
     global _last
     config.reload_config()
     # by their texts: _OptLevel("max") equals 3, and 1 equals True
-    texts = {name: _text(value) for name, value in relevant_switches().items()}
+    texts = {name: _text(value) for name, value in relevant_switches().items()} | _rewrites()
     if texts != _last[1]:
         _last = (digest(texts), texts)
     return _last
+
+
+def _rewrites() -> dict[str, str]:
+    """Return what others registered to rewrite the code of all functions, by kind; nothing where there is none."""
+    from aotnb.bridge.values import is_extension
+
+    found = {kind: list(filter(is_extension, passes)) for kind, passes in rewrite_registry.rewrites.items()}
+    return {f"rewrites {kind}": digest(list(map(_described, passes))) for kind, passes in found.items() if passes}
+
+
+def _described(rewrite: type) -> Any:
+    from aotnb.bridge.deep import deep_class_tree
+
+    try:
+        return deep_class_tree(rewrite)
+    except NotRelocatable:
+        return [rewrite.__module__, rewrite.__qualname__, id(rewrite)]  # of this process only
 
 
 def compiler_settings() -> dict[str, Any]:

@@ -40,6 +40,24 @@ def resolved_flags(disp: Any) -> Any:
     return flags
 
 
+def flags_of_python() -> Any:
+    """Return the flags under which Numba compiles what Python asks for: no caller has any to hand down."""
+    flags = compiler.Flags()
+    flags.nrt, flags.error_model = True, "python"
+    return flags
+
+
+def under(flags: Any) -> Any:
+    """Return a context in which Numba compiles as for a caller with these flags."""
+    return targetconfig.ConfigStack().enter(flags)
+
+
+def inherits_flags(disp: Any, flags: Any) -> bool:
+    """Return whether *flags*, of code of *disp*, are others than Python would get: a caller handed some down."""
+    with under(flags_of_python()):
+        return flags_digest(resolved_flags(disp)) != flags_digest(flags)
+
+
 def cfunc_flags(disp: Any) -> Any:
     """Return the flags under which the compiler of a C callback works."""
     return disp._customize_flags(resolved_flags(disp))

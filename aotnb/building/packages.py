@@ -105,6 +105,8 @@ def _summary(instances: list[CodeInstance], start: int, frozen: dict[str, Any]) 
     while stack:
         number = stack.pop()
         instance = instances[number]
+        if instance.found:
+            return None
         resolved.update(instance.resolved)
         if instance.module in frozen["modules"]:
             modules.add(instance.module)

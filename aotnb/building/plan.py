@@ -231,6 +231,8 @@ class Planner:
         index = self._instances[id(instance)] = self.builder.reserve(record)
         for callee, path in self._callees(instance):
             record.callees.append([self._add_instance(callee), path])
+            if self._was_found(instance, callee):
+                record.found = sorted({*record.found, f"{callee.module}:{callee.qualname}"})
         self.builder.switches[instance.config] = instance.switches
         self.builder.seal(index)
         return index
@@ -282,6 +284,7 @@ class Planner:
             seconds=0.0,
             parallel=bool(result is not None and result.reload_init),
             extra=self._wrapper_extra(instance),
+            inherits=named and instance.kind == "function" and numba_facts.inherits_flags(instance.dispatcher, instance.flags),
         )
 
     def _symbols(self, instance: Instance, library: CanonicalLibrary) -> dict[str, str]:
@@ -333,6 +336,18 @@ class Planner:
             elif not is_unnamed(instance) and not self._is_handed_on(instance, callee):
                 found.append((callee, self._path(instance, callee, disp)))
         return found
+
+    def _was_found(self, instance: Instance, callee: Instance) -> bool:
+        """Return whether *callee* was compiled before, under other compiler flags than *instance* would have handed down."""
+        if is_unnamed(callee) or callee.kind != "function" or instance.flags is None:
+            return False
+        if callee.from_image is not None:
+            image, number = callee.from_image
+            flags = image.reader.instance(number).flags
+        else:
+            flags = numba_facts.flags_digest(callee.flags)
+        with numba_facts.under(instance.flags):
+            return numba_facts.flags_digest(numba_facts.resolved_flags(callee.dispatcher)) != flags
 
     def _is_handed_on(self, instance: Instance, callee: Instance) -> bool:
         """Return whether a function that *instance* names leads to *callee*, such as one that returns another one's generator."""

@@ -74,6 +74,8 @@ class CodeInstance:
     literals: list[int] | None = None  # the outcome "asks for literals at these positions"
     refusal: list[Any] | None = None  # the outcome "has no typing": root index of the error, and whose source it quotes
     extra: Tree = None
+    inherits: bool = False  # compiler flags that a caller handed down: Python would get code under others
+    found: list[str] = field(default_factory=list)  # "module:name" of callees that were there, under flags of another caller
 
     @property
     def is_code(self) -> bool:

@@ -68,6 +68,8 @@ class Resolver:
         self.expected: CodeInstance | None = None
         self.expected_of: ImageReader | None = None
         self._flags: dict[int, tuple[Any, str]] = {}
+        self._given: list[tuple[LoadedImage, Verdict]] = []  # the entries that were served
+        self._handed_down = False  # whether a part of one of them has compiler flags from its caller
 
     def load(self, path: Path) -> LoadReport:
         """Map the image at *path* and its journal, and answer from them from now on; the same content again is free."""
@@ -217,6 +219,8 @@ class Resolver:
         for number in reader.index["questions"].get(question, ()):
             verdict = Validator(reader, args, self.reads_hold, image.frozen).check(number, disp.py_func)
             if verdict.reason is None:
+                self._check_flags(image, verdict)
+            if verdict.reason is None:
                 return number, verdict, ("", "")
             nearest = (verdict.reason, verdict.detail, reader.instance(number).signature, verdict.detail)
         if not nearest:
@@ -232,6 +236,57 @@ class Resolver:
         if known is None or known[0] is not disp:
             known = self._flags[id(disp)] = (disp, numba_facts.flags_digest(numba_facts.resolved_flags(disp)))
         return known[1]
+
+    # ------------------------------------------------------------ flags that callers hand down
+
+    def caller_flags(self, disp: Any, args: tuple[Any, ...]) -> Any:
+        """Return under which flags of a caller *disp* has to be compiled for these types, None if that is as ever.
+
+        Numba compiles a function once, under flags that it takes over in part from whoever needs it first. Where that was an
+        entry that was served, the code is part of that entry, and Numba would have it already.
+        """
+        if not self._given or not (self._handed_down or numba_facts.flags_inherit()):
+            return None
+        if not self._handed_down and not numba_facts.inherits_flags(disp, numba_facts.resolved_flags(disp)):
+            return None
+        try:
+            found = self._part(disp, [canonical(tree) for tree in encode_types(args)])
+        except NotRelocatable:
+            return None
+        if found is None:
+            return None
+        image, verdict, number = found
+        record = image.reader.instance(number)
+        callers = [numba_facts.flags_of_python()]
+        if record.inherits and verdict.flags is not None:
+            with numba_facts.under(verdict.flags):
+                callers += [verdict.flags, *(numba_facts.resolved_flags(other) for _, other in verdict.nested)]
+        for flags in callers:
+            with numba_facts.under(flags):
+                if numba_facts.flags_digest(numba_facts.resolved_flags(disp)) == record.flags:
+                    return flags
+        return None
+
+    def _part(self, disp: Any, trees: list[str]) -> tuple[LoadedImage, Verdict, int] | None:
+        """Return the first part of a served entry that is code of *disp* for these types."""
+        for image, verdict in self._given:
+            for number, live in verdict.nested:
+                if live is disp and _argument_texts(image.reader, number) == trees:
+                    return image, verdict, number
+        return None
+
+    def _check_flags(self, image: LoadedImage, verdict: Verdict) -> None:
+        """Refuse an entry of which a part would be there already under other flags, or would be compiled under others now."""
+        own = {(number, id(disp)) for number, disp in verdict.nested}
+        for number, disp in (*verdict.nested, *verdict.found):
+            record, is_found = image.reader.instance(number), (number, id(disp)) not in own
+            if not (is_found or self._handed_down or record.inherits):
+                continue
+            part = self._part(disp, _argument_texts(image.reader, number))
+            flags = None if part is None else part[0].reader.instance(part[2]).flags
+            if flags != record.flags and (is_found or part is not None):
+                verdict.reason = "callee_changed"
+                verdict.detail = f"{record.qualname} was compiled first for another caller, whose compiler flags it took over"
 
     def _nearest(
         self, image: LoadedImage, name: str, method: Any, trees: Any, flags: str, config: str, switches: dict[str, str]
@@ -294,6 +349,8 @@ class Resolver:
             place.number,
         )
         library.verdict = verdict
+        self._given.append((image, verdict))
+        self._handed_down |= any(image.reader.instance(part).inherits for part, _ in verdict.nested)
         loops = served_loops(env)
         adopt(loops, disp, args)
         cres = install.make_result(disp, args, return_type, library, symbols, env, loops)
@@ -362,6 +419,11 @@ def _classes(tree: Any) -> list[Any]:
     if not isinstance(tree, list):
         return []
     return [tree] if tree[:1] == ["jitclass"] else [found for item in tree for found in _classes(item)]
+
+
+def _argument_texts(reader: ImageReader, number: int) -> list[str]:
+    instance = reader.instance(number)
+    return [canonical(reader.root(instance, root)) for root in instance.args]
 
 
 def _left_out(reader: ImageReader, disp: Any) -> tuple[str, str] | None:

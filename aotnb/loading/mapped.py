@@ -18,7 +18,7 @@ from aotnb.bridge.native import NativeTable, map_objects, map_shared, write_poin
 from aotnb.bridge.roots import bind_consts, bind_object
 from aotnb.bridge.symbols import PARALLEL, address_of, in_process, launch_threads
 from aotnb.bridge.typecodec import TypeDecoder
-from aotnb.bridge.values import c_address, live_ids
+from aotnb.bridge.values import c_address, is_fixed_module, live_ids
 from aotnb.core.left_out import refusal
 from aotnb.core.records import Dropped, LoadReport
 from aotnb.core.targets import Match
@@ -327,9 +327,10 @@ class LoadedImage:
         trees = [self.reader.root(instance, root) for root in instance.consts]
         consts, ids = bind_consts(trees, func, verdict.scope, instance.key)
         namespace = func.__globals__ if func is not None else numba_facts.module_namespace(instance.globals_module)
-        # that of a module of Numba may be empty: the module is not imported before something is compiled
-        has_own = func is not None and numba_facts.namespace_module(namespace) is None
-        return (id(namespace) if has_own else None, ids), namespace, consts
+        # code in object mode looks names up in it; a module that was imported anew has another one. That of a module of Numba
+        # may be empty: the module is not imported before something is compiled
+        is_bound = func is not None and not is_fixed_module(namespace.get("__name__"))
+        return (id(namespace) if is_bound else None, ids), namespace, consts
 
     def is_nameless(self, record: list[Any]) -> bool:
         """Return whether the slot is for the address of something that no name leads to."""

@@ -56,6 +56,8 @@ class Verdict:
     visits: list[Visit] = field(default_factory=list)  # the entry first
     links: list[tuple[int, int]] = field(default_factory=list)  # caller and callee among the visits
     linked: list[tuple[int, Any, Any]] = field(default_factory=list)  # caller, dispatcher, library: code that was there before
+    nested: list[tuple[int, Any]] = field(default_factory=list)  # code instance and dispatcher of the callees without code yet
+    found: list[tuple[int, Any]] = field(default_factory=list)  # those that have to be there, under the flags they have
 
     def add_function(self, number: int, func: Any) -> None:
         """Note a live function whose code is instance *number*; there may be several, of equal content."""
@@ -165,6 +167,9 @@ class Validator:
                 there = None if frozen else self._is_compiled(callee, disp)
                 if there is not None:
                     self.verdict.linked.append((place, disp, there))
+                elif not frozen:
+                    kind = self.verdict.found if f"{record.module}:{record.qualname}" in instance.found else self.verdict.nested
+                    kind.append((callee, disp))
                 stack.append((callee, disp.py_func, disp, None, frozen or there is not None, place))
 
     def _visit_summary(self, number: int, func: Any, summary: dict[str, Any]) -> bool:
@@ -191,6 +196,8 @@ class Validator:
                 self._meet(disp)
                 if numba_facts.compiled_overloads(disp) and (there := self._is_compiled(place, disp)) is not None:
                     self.verdict.linked.append((0, disp, there))
+                else:
+                    self.verdict.nested.append((place, disp))
         for edge in edges:
             self._edge(edge, record, func)
         self._overload_sets(record)

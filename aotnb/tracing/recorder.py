@@ -57,6 +57,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self.instances: list[Instance] = []
+        # under which flags of a caller code would have been compiled before, None for none; set by the loader
+        self.caller_flags: Callable[[Any, tuple[Any, ...]], Any] | None = None
         self.answer: Callable[[str, Any, tuple[Any, ...], Any, Any], Any] | None = None  # set by the loader
         self.answer_wrapper: Callable[[str, Any, Any], Any] | None = None
         # code that was compiled before, for (kind, dispatcher, argument types, return type, flags)
@@ -127,6 +129,11 @@ class Recorder:
         kind = "inner" if self._is_inner(disp) else "overload" if self._is_of_overload(disp) else "function"
         if kind != "function":
             return self._compile(_Request(disp, kind, args, return_type), compile_)
+        flags = None if self.caller_flags is None else self.caller_flags(disp, args)
+        with contextlib.nullcontext() if flags is None else numba_facts.under(flags):
+            return self._answer_function(disp, args, return_type, compile_)
+
+    def _answer_function(self, disp: Any, args: tuple[Any, ...], return_type: Any, compile_: Callable[[], Any]) -> Any:
         if self.find_again is not None:
             known = self.find_again("function", disp, args, return_type, None)
             if known is not None:
@@ -141,7 +148,7 @@ class Recorder:
             if served is not None:
                 self._register_served(disp, args, served)
                 return served.entry_point
-        return self._compile(_Request(disp, kind, args, return_type), compile_)
+        return self._compile(_Request(disp, "function", args, return_type), compile_)
 
     def stencil_dispatch(self, stencil: Any, args: tuple[Any, ...], flags: Any, compile_: Callable[[], Any]) -> Any:
         """Answer a call of a stencil from Python, which Numba compiles anew each time."""
@@ -692,10 +699,15 @@ class Recorder:
         """Return whether Numba's own cache may be read and written."""
         return self.use_disk_cache
 
-    def reads_equal(self, library: Any, edges: list[tuple[str, str, str]]) -> bool:
-        """Return whether the code in *library*, compiled by this process, read exactly these (kind, name, digest)."""
+    def is_equal(self, library: Any, edges: list[tuple[str, str, str]], flags: str, config: str) -> bool:
+        """Return whether the code in *library*, compiled by this process, read exactly these (kind, name, digest).
+
+        The digests of compiler flags, which a callee may have from the caller that needed it first, and of switches count too.
+        """
         instance = self._by_library.get(id(library))
-        if instance is None:
+        if instance is None or instance.config != config:
+            return False
+        if instance.flags is not None and numba_facts.flags_digest(instance.flags) != flags:
             return False
         found = {(read.kind, read.name, read.digest) for read in instance.reads.values()}
         return found == set(edges)

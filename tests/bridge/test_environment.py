@@ -6,6 +6,7 @@ from types import FunctionType, ModuleType
 
 import pytest
 from numba.core import config
+from numba.core.rewrites import Rewrite, rewrite_registry
 
 from aotnb.bridge.environment import IRRELEVANT, process_tree, relevant_switches, switches_digest
 
@@ -118,3 +119,24 @@ def test_the_process_is_described_by_plain_data() -> None:
     assert tree == process_tree()
     assert {type(value) for value in tree.values()} == {str, bool}
     assert all(value != "" for value in tree.values())
+
+
+# ---- rewrites of code -----------------------------------------------------------------------------------------------
+
+
+def test_a_rewrite_that_others_register_counts_with_what_it_reads() -> None:
+    found = {}
+    for name in ("none", "one", "another"):
+        passes = rewrite_registry.rewrites["before-inference"]
+        if name != "none":
+            source = f"class Pass(Rewrite):\n    def match(self, *args):\n        return NAME == {name!r}\n"
+            namespace = {"Rewrite": Rewrite, "NAME": name, "__name__": "a_user_s_module"}
+            exec(source, namespace)
+            passes.append(namespace["Pass"])
+        try:
+            found[name] = switches_digest()[0]
+        finally:
+            if name != "none":
+                passes.pop()
+    assert len(set(found.values())) == 3
+    assert switches_digest()[0] == found["none"]

@@ -1160,12 +1160,56 @@ ONE_OBJECT = [
         "not_relocatable",
     ),
 ]
+FLAGS = """
+    @njit
+    def g(x):
+        return 1 / x
+    @njit
+    def h(x):
+        return g(x)
+    @njit(error_model="numpy")
+    def f(x):
+        return h(x)
+    @njit
+    def k(x):
+        return g(x)
+    def show(function):
+        try:
+            print(function(0.0))
+        except ZeroDivisionError as error:
+            print("raised", error)
+"""
+
+# a function is compiled once, and takes over flags from the caller that needs it first
+FLAGS_OF_CALLERS = [
+    Scenario("flags_of_the_first_caller", FLAGS + "    for function in (f, g, k):\n        show(function)\n", changes=False),
+    Scenario(
+        "flags_of_another_first_caller",
+        FLAGS + "    for function in (f, h, g, k):\n        show(function)\n",
+        edit=swap("(f, h, g, k)", "(k, f, g, h)"),
+        miss={"f": "callee_changed", "k": "callee_changed"},
+    ),
+    Scenario(
+        "flags_of_no_caller_first",
+        FLAGS + "    for function in (k, f, g, h):\n        show(function)\n",
+        edit=swap("(k, f, g, h)", "(f, k, g, h)"),
+        miss={"f": "callee_changed", "k": "callee_changed"},
+    ),
+    Scenario(
+        "flags_of_a_caller_that_comes_too_late",
+        FLAGS + "    for function in (f,):\n        show(function)\n",
+        edit=swap("(f,)", "(g, f)"),
+        miss={"f": "callee_changed"},
+    ),
+]
+
 BATCHES = [
     Batch("globals", GLOBALS),
     Batch("modules", MODULES + CLOSURES),
     Batch("classes", CLASSES),
     Batch("instants", INSTANTS),
     Batch("one_object", ONE_OBJECT),
+    Batch("flags_of_callers", FLAGS_OF_CALLERS),
 ]
 
 

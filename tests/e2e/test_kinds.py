@@ -248,6 +248,34 @@ OBJECT_MODE = [
         edit=swap("K = 1", "K = 2"),
         hit=["f", "g"],
     ),
+    Scenario(
+        "names_of_a_module_imported_anew",
+        files={
+            "m.py": """
+                from numba import jit, objmode
+                K = 1
+                @jit(forceobj=True)
+                def f(x):
+                    return x + K
+                @njit
+                def g(x):
+                    with objmode(y="int64"):
+                        y = x + K
+                    return y
+            """
+        },
+        main="""
+            import importlib, sys
+            from . import m as old
+            print(old.f(1), old.g(1))
+            old.K = 5
+            del sys.modules[old.__name__]
+            new = importlib.import_module(old.__name__)
+            print(new.f(1), new.g(1), old.f(1), old.g(1))
+        """,
+        hit=["f", "g"],
+        changes=False,
+    ),
     kind(
         "block_in_object_mode",
         """
