@@ -1,6 +1,7 @@
 """Ahead-of-time native images for Numba in Jupyter: trace, save, load, and run without the JIT.
 
 Record      :func:`trace`, :func:`precompile`, :func:`compile_workload`, :func:`setup_workload`
+Both        :func:`auto`
 Build       :func:`save`, :func:`save_in_background`, :func:`compact`, :func:`compact_in_background`
 Load        :func:`load`
 Look        :func:`explain`, :func:`status`, :func:`traces`, :func:`last_trace`, :func:`misses`
@@ -22,6 +23,7 @@ TYPE_CHECKING = False  # not from typing, whose import would be most of what AOT
 if TYPE_CHECKING:
     from typing import Any
 
+    from aotnb.automatic import auto
     from aotnb.display.asked import diff, images, invalidations, parcel, prune, roots, stragglers
     from aotnb.display.explorer import explore
     from aotnb.guards import forbid_compilation
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "activate",
+    "auto",
     "check",
     "compact",
     "compact_in_background",
@@ -77,6 +80,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "aotnb.automatic": ("auto",),
     "aotnb.display.asked": ("diff", "images", "invalidations", "parcel", "prune", "roots", "stragglers"),
     "aotnb.display.explorer": ("explore",),
     "aotnb.reports.question": ("explain",),

@@ -18,6 +18,7 @@ from aotnb.display.explorer import Widgets
 from aotnb.errors import AotError
 from aotnb.magics.cells import TracedCells
 from aotnb.magics.complete import Completer
+from aotnb.magics.keep import Keeper
 from aotnb.magics.magics import AotMagics, is_watched
 from aotnb.magics.watch import Watcher
 
@@ -41,7 +42,15 @@ def load(shell: InteractiveShell) -> None:
     cells = TracedCells(shell)
     completer = Completer(shell)
     watcher = Watcher(shell)
-    magics = AotMagics(shell, cells=cells, completer=completer, watcher=watcher, deactivate=not was_active, profile=profile)
+    magics = AotMagics(
+        shell,
+        cells=cells,
+        completer=completer,
+        watcher=watcher,
+        keeper=Keeper(shell),
+        deactivate=not was_active,
+        profile=profile,
+    )
     shell.register_magics(magics)
     session.set_up_log()
     Widgets.is_watched = staticmethod(functools.partial(is_watched, shell))
@@ -75,6 +84,7 @@ def unload(shell: InteractiveShell) -> None:
     magics.cells.uninstall()
     magics.completer.uninstall()
     magics.watcher.uninstall()
+    magics.keeper.end()
     Widgets.is_watched = staticmethod(lambda: True)
     settings.forget()
     shell.config.pop(_NAME, None)

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
+    from aotnb.automatic import Auto
     from aotnb.building.background import BackgroundSave
     from aotnb.magics.cells import TracedCells
     from aotnb.magics.complete import Completer
+    from aotnb.magics.keep import Keeper
     from aotnb.magics.watch import Watcher
     from aotnb.session import Trace
 
@@ -117,6 +119,7 @@ class AotMagics(Magics):
         cells: TracedCells,
         completer: Completer,
         watcher: Watcher,
+        keeper: Keeper,
         deactivate: bool,
         profile: Any,
     ) -> None:
@@ -124,6 +127,7 @@ class AotMagics(Magics):
         self.cells = cells
         self.completer = completer
         self.watcher = watcher
+        self.keeper = keeper
         self.deactivate = deactivate
         self.profile = profile  # what the shell's configuration had for these magics before
 
@@ -246,6 +250,27 @@ class AotMagics(Magics):
         args = _parse(self.aot_load, line)
         report = session.load(args.file)
         return None if _quiet(args) else bundle.load_report(report)
+
+    @magic_arguments()
+    @argument("file", nargs="?", metavar="FILE", type=file_name, help="The image; it need not be there yet.")
+    @argument("--off", action="store_true", help="Store what is new, and add nothing more.")
+    @_QUIET
+    @no_var_expand
+    @line_magic
+    @one_sentence
+    def aot_auto(self, line: str) -> Auto | None:
+        """Load the image if it is there, and after each cell add to it what the cell compiled, in a process of its own.
+
+        One line at the top of a notebook, before the libraries are imported.
+        """
+        args = _parse(self.aot_auto, line)
+        if args.off:
+            if args.file is not None:
+                raise UsageError("%aot_auto takes a file or --off, not both")
+            self.keeper.end()
+            return None
+        found = self.keeper.begin(args.file)
+        return None if _quiet(args) else found
 
     @magic_arguments()
     @no_var_expand

@@ -175,3 +175,35 @@ def test_progress_is_shown_to_somebody_and_wiped_off(new_kernel: Callable[[], Ke
     kernel.run("import aotnb")
     assert "widget-view" in kernel.run(show, watched=True).text
     assert kernel.run(show).text == "['text/html', 'text/plain']\n"  # in a page that nbconvert makes, widgets would be dead
+
+
+def test_one_line_keeps_an_image_in_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = (
+        "%load_ext aotnb",
+        "%aot_auto nb.aot",
+        FUNCTIONS,
+        "print(double(20))",
+        "print(double(1.5))",
+        f"import aotnb\n{COUNT}",
+    )
+    first = execute(cells, tmp_path, monkeypatch)
+    assert "nb.aot is not there yet" in first[1]
+    assert first[5].split() == ["4", "0"]
+    # whatever was not saved after its cell was saved when the kernel was shut down
+    second = execute(cells, tmp_path, monkeypatch)
+    assert "nb.aot is loaded" in second[1]
+    assert second[3:5] == ["42\n", "5.0\n"]
+    assert second[5].split() == ["0", "2"]
+
+
+def test_an_image_that_cannot_be_kept_is_told_and_unharmed(new_kernel: Callable[[], Kernel], tmp_path: Path) -> None:
+    (tmp_path / "nb.aot").write_text("no image")
+    kernel = new_kernel()
+    kernel.run("%load_ext aotnb")
+    refused = kernel.run("%aot_auto nb.aot")
+    assert refused.status == "error" and refused.errors[0].startswith("ImageRejected: nb.aot")
+    assert kernel.run(FUNCTIONS + "print(double(20))").text == "42\n"
+    assert (tmp_path / "nb.aot").read_text() == "no image"
+    assert "not both" in kernel.run("%aot_auto nb.aot --off").text
+    kernel.run("%aot_auto other.aot\ndouble(1.5)\n%aot_auto --off")
+    assert kernel.run("import aotnb\nprint(aotnb.load('other.aot').entries)").text == "2\n"
