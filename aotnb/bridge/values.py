@@ -370,7 +370,20 @@ def _is_installed_file(path: str) -> bool:
 def _function(value: FunctionType) -> Tree:
     from aotnb.bridge.deep import deep_function_tree
 
+    if "<locals>" in value.__qualname__ and (overloads := _overloads_of(value)):
+        return ["overloaded", value.__module__, value.__qualname__, overloads]
     return deep_function_tree(value)
+
+
+def _overloads_of(value: FunctionType) -> list[str]:
+    """Return the digests of what is registered for this very function, which a factory made as a key: nobody runs it."""
+    from aotnb.bridge.extensions import overload_digest
+
+    registered = [typ for known, typ in builtin_registry.globals if known is value]
+    templates = [template for typ in registered for template in getattr(typ, "templates", (None,))]
+    if not all(hasattr(template, "_overload_func") for template in templates):
+        return []
+    return [overload_digest(template) for template in templates]
 
 
 def _dispatcher(value: Dispatcher) -> Tree:

@@ -1040,6 +1040,32 @@ OBJECTS_WITH_OVERLOADS = [
     ),
 ]
 
+# a factory makes functions that are but keys of overloads; what else they hold differs from process to process
+OBJECTS_WITH_OVERLOADS += [
+    kind(
+        "keys_of_overloads_from_a_factory",
+        """
+            import os
+            from numba.extending import overload
+            def make(k):
+                node = os.getpid()
+                def operation(x):
+                    return node + x * k
+                @overload(operation)
+                def implement(x):
+                    return lambda x: x * k
+                @njit
+                def f(x):
+                    return operation(x)
+                return f
+            print([make(k)(3) for k in (2, 5, 7)])
+        """,
+        "x: x * k",
+        "x: x - k",
+        reason="overload_changed|callee_changed|closure_changed",
+    ),
+]
+
 # by the kind of code in the list of what is left out
 LEFT = {
     "nameless_callee": """
