@@ -339,7 +339,7 @@ class Planner:
 
     def _was_found(self, instance: Instance, callee: Instance) -> bool:
         """Return whether *callee* was compiled before, under other compiler flags than *instance* would have handed down."""
-        if is_unnamed(callee) or callee.kind != "function" or instance.flags is None:
+        if is_unnamed(callee) or callee.kind != "function" or instance.flags is None or callee.started > instance.started:
             return False
         if callee.from_image is not None:
             image, number = callee.from_image

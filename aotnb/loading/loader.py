@@ -68,7 +68,8 @@ class Resolver:
         self.expected: CodeInstance | None = None
         self.expected_of: ImageReader | None = None
         self._flags: dict[int, tuple[Any, str]] = {}
-        self._given: list[tuple[LoadedImage, Verdict]] = []  # the entries that were served
+        # id of a dispatcher -> the parts of served entries that are code of it: image, verdict, number
+        self._parts: dict[int, list[tuple[LoadedImage, Verdict, int]]] = {}
         self._handed_down = False  # whether a part of one of them has compiler flags from its caller
 
     def load(self, path: Path) -> LoadReport:
@@ -245,7 +246,7 @@ class Resolver:
         Numba compiles a function once, under flags that it takes over in part from whoever needs it first. Where that was an
         entry that was served, the code is part of that entry, and Numba would have it already.
         """
-        if not self._given or not (self._handed_down or numba_facts.flags_inherit()):
+        if id(disp) not in self._parts or not (self._handed_down or numba_facts.flags_inherit()):
             return None
         if not self._handed_down and not numba_facts.inherits_flags(disp, numba_facts.resolved_flags(disp)):
             return None
@@ -269,11 +270,8 @@ class Resolver:
 
     def _part(self, disp: Any, trees: list[str]) -> tuple[LoadedImage, Verdict, int] | None:
         """Return the first part of a served entry that is code of *disp* for these types."""
-        for image, verdict in self._given:
-            for number, live in verdict.nested:
-                if live is disp and _argument_texts(image.reader, number) == trees:
-                    return image, verdict, number
-        return None
+        parts = self._parts.get(id(disp), ())
+        return next((part for part in parts if _argument_texts(part[0].reader, part[2]) == trees), None)
 
     def _check_flags(self, image: LoadedImage, verdict: Verdict) -> None:
         """Refuse an entry of which a part would be there already under other flags, or would be compiled under others now."""
@@ -349,8 +347,9 @@ class Resolver:
             place.number,
         )
         library.verdict = verdict
-        self._given.append((image, verdict))
-        self._handed_down |= any(image.reader.instance(part).inherits for part, _ in verdict.nested)
+        for part, live in verdict.nested:
+            self._parts.setdefault(id(live), []).append((image, verdict, part))
+            self._handed_down |= image.reader.instance(part).inherits
         loops = served_loops(env)
         adopt(loops, disp, args)
         cres = install.make_result(disp, args, return_type, library, symbols, env, loops)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,8 @@ from aotnb.loading.validate import Verdict
 
 MOST_PLACES = 64  # of one image's code in a process: each takes as much memory as the code
 
+# of all places in this process: two images may have code of one name, bound to different objects
+_numbers = itertools.count()
 _PLACEHOLDER = object()  # for constants that stand in the code without being read
 _HELPER_SLOT = stub_slot("")
 
@@ -50,8 +53,8 @@ class MappedCode:
     two big arrays, each has its code in a place of its own, as each would have its own under the JIT.
     """
 
-    def __init__(self, image: LoadedImage, number: int) -> None:
-        self.image, self.number = image, number
+    def __init__(self, image: LoadedImage) -> None:
+        self.image, self.number = image, next(_numbers)
         self.table, self.linked = self._map()
         self.environments: dict[str, Any] = {}
         self._bound: dict[int, Any] = {}  # table position of a filled slot -> the live objects it is bound to
@@ -188,7 +191,7 @@ class LoadedImage:
         self.names: list[str] = index["table"]
         self.position = {name: number for number, name in enumerate(self.names)}
         self._choose_clones(match.number, targets[match.number].base)
-        self.places = [MappedCode(self, 0)]
+        self.places = [MappedCode(self)]
         self.costs = read_costs(reader.image_id)
         entries = sum(len(numbers) for numbers in index["questions"].values())
         self.report = LoadReport(
@@ -228,7 +231,7 @@ class LoadedImage:
         if place is None:
             if len(self.places) >= MOST_PLACES:
                 raise NotRelocatable(refusal("other_objects", function=instance.qualname))
-            place = MappedCode(self, len(self.places))
+            place = MappedCode(self)
             self.places.append(place)
         if instance.parallel:
             place.bind_parallel()

@@ -1196,6 +1196,27 @@ FLAGS_OF_CALLERS = [
         miss={"f": "callee_changed", "k": "callee_changed"},
     ),
     Scenario(
+        "flags_of_a_parallel_loop",  # it hands down others than the function around it
+        """
+            from numba import prange
+            def make(k):
+                @njit
+                def g(x):
+                    return x + k
+                return g
+            g = make(1)
+            @njit(parallel=True)
+            def f(n):
+                s = 0
+                for i in prange(n):
+                    s += g(i)
+                return s
+            print(f(4))
+        """,
+        hit=["f"],
+        changes=False,
+    ),
+    Scenario(
         "flags_of_a_caller_that_comes_too_late",
         FLAGS + "    for function in (f,):\n        show(function)\n",
         edit=swap("(f,)", "(g, f)"),

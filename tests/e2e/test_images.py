@@ -853,6 +853,18 @@ def test_new_code_calls_closures_in_two_places_and_is_saved(run: Run, tmp_path: 
     assert later["answers"] == new["answers"]
 
 
+def test_new_code_calls_closures_over_two_arrays_in_two_images(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "closures.py").write_text(TWO_CLOSURES)
+    (tmp_path / "caller.py").write_text("from numba import njit\n@njit\ndef both(f, g, i):\n    return f(i) + 1000 * g(i)\n")
+    one = "aotnb.activate()\nimport closures as c\nc.make(c.first)(3)\n"
+    run(f"{one}aotnb.save('one.aot')\nreport()")
+    run(f"{one}from numba import njit\nnjit(lambda x: x + 1)(1)\naotnb.save('two.aot')\nreport()")
+    use = "import closures as c, caller\naotnb.load('one.aot')\nf = c.make(c.first)\nanswers = [f(3)]\n"
+    use += "aotnb.load('two.aot')\ng = c.make(c.second)\nanswers += [g(3), caller.both(f, g, 3)]\n"
+    new = run(f"{use}report(answers=answers, served=served())")
+    assert new == {"answers": [3.0, 30.0, 30003.0], "served": ["make.<locals>.pick"] * 2}
+
+
 def test_an_exception_class_made_anew_is_the_one_that_is_raised(run: Run, tmp_path: Path) -> None:
     (tmp_path / "closures.py").write_text(TWO_CLOSURES)
     run("aotnb.activate()\nimport closures as c\nc.make(c.first)(1)\naotnb.save(IMAGE)\nreport()")
