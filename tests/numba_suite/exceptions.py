@@ -81,6 +81,8 @@ LOOKS_AT_COMPILATION: dict[str, str] = {
     "test_obj_lifetime.TestExtendingVariableLifetimes.test_lifetime_basic": _OWN_PIPELINE,
     "test_struct_ref.TestStructRefCaching.test_structref_caching": _CACHE,
     "test_try_except.TestTryExceptParfors.test_try_outside_prange_reduction": _WARNING,
+    "test_looplifting.TestLoopLiftingAnnotate.test_annotate_1": _INSPECT,
+    "test_looplifting.TestLoopLiftingAnnotate.test_annotate_2": _INSPECT,
     "test_linalg.TestProduct.test_contiguity_warnings": _WARNING,
     **dict.fromkeys((f"test_withlifting.TestLiftByPass.test_lift{number}" for number in range(1, 6)), _OWN_PIPELINE),
     **dict.fromkeys((f"test_withlifting.TestLiftCall.test_liftcall{number}" for number in range(1, 4)), _OWN_PIPELINE),
