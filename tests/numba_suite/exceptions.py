@@ -17,7 +17,9 @@ MODULES = [
 # of modules that take very long, the classes that are run
 PARTS: dict[str, list[str]] = {
     "test_parfors": ["TestParforsMisc", "TestParforBasic", "TestParforNumericalMisc"],
-    "test_np_functions": ["TestNPFunctions.test_angle_basic"],
+    "test_np_functions": [
+        f"TestNPFunctions.test_{name}" for name in ("angle", "angle_return_type", "sinc", "tri_n_basic", "bincount1")
+    ],
 }
 
 _CACHE = "hits of Numba's disk cache, which is not used"
