@@ -125,13 +125,21 @@ def overload_place(template: Any, name: str) -> list[str]:
     return [func.__module__ or "", func.__qualname__, overload_digest(template), name]
 
 
-def overload_cell(module: str, qualname: str, content: str, name: str) -> Any:
-    """Return what the overload function of this definition holds in a closure cell; None where there is no such, or several."""
+def overload_cell(module: str, qualname: str, content: str, name: str, read: Iterable[Any] = ()) -> Any:
+    """Return what the overload function of this definition holds in a closure cell; None where there is no such, or several.
+
+    Of several, those count whose overloaded object is among what was *read*, if there are such.
+    """
     found: dict[int, Any] = {}
+    chosen: dict[int, Any] = {}
+    keys = {id(value) for value in read}
     for template, cell, value in cells_of_overloads():
         func = template._overload_func
         if (func.__module__ or "", func.__qualname__, cell) == (module, qualname, name) and overload_digest(template) == content:
             found[id(value)] = value
+            if id(template.key) in keys:
+                chosen[id(value)] = value
+    found = chosen or found
     return next(iter(found.values())) if len(found) == 1 else None
 
 

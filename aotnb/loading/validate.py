@@ -323,7 +323,8 @@ class Validator:
             disp = numba_facts.live_dispatcher(numba_facts.absolute(where, name))
         elif kind == "overload":
             place, steps = positions
-            disp = numba_facts.take_steps(extensions.overload_cell(where, name, *place), steps)
+            read = (value for visit in self.verdict.visits for _, value in visit.values)
+            disp = numba_facts.take_steps(extensions.overload_cell(where, name, *place, read=read), steps)
         else:
             value = self._value(kind, where, name, caller, func)
             disp = numba_facts.take_steps(value, positions)

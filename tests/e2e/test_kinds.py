@@ -1066,6 +1066,32 @@ OBJECTS_WITH_OVERLOADS += [
     ),
 ]
 
+OBJECTS_WITH_OVERLOADS += [
+    kind(
+        "equal_keys_of_overloads",
+        """
+            from numba.extending import overload
+            def make(k):
+                @njit
+                def core(x):
+                    return x * k
+                def operation(x):
+                    pass
+                @overload(operation)
+                def implement(x):
+                    return lambda x: core(x)
+                @njit
+                def f(x):
+                    return operation(x)
+                return f
+            print([make(k)(3) for k in (2, 2, 3)])
+        """,
+        "x * k",
+        "x - k",
+        reason="overload_changed|callee_changed|closure_changed",
+    ),
+]
+
 # by the kind of code in the list of what is left out
 LEFT = {
     "nameless_callee": """
