@@ -322,9 +322,9 @@ class Validator:
         elif kind == "absolute":
             disp = numba_facts.live_dispatcher(numba_facts.absolute(where, name))
         elif kind == "overload":
-            place, steps = positions
+            (content, cell), steps = positions
             read = (value for visit in self.verdict.visits for _, value in visit.values)
-            disp = numba_facts.take_steps(extensions.overload_cell(where, name, *place, read=read), steps)
+            disp = numba_facts.take_steps(extensions.overload_cell(where, name, content, cell, read), steps)
         else:
             value = self._value(kind, where, name, caller, func)
             disp = numba_facts.take_steps(value, positions)
