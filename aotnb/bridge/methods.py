@@ -19,7 +19,7 @@ from aotnb.errors import NotRelocatable
 
 Tree = Any
 
-# by dispatcher: code and defaults, what these hold that may change in place, and the digest
+# by dispatcher: code and defaults, what may change in place (what these hold, the options), and the digest
 _own: weakref.WeakKeyDictionary[Any, tuple[tuple[Any, ...], Any, str]] = weakref.WeakKeyDictionary()
 
 
@@ -66,7 +66,7 @@ def own_digest(dispatcher: Any) -> str:
         return digest(value_tree(dispatcher.stencil))
     if isinstance(dispatcher, LiftedLoop):
         return loop_digest(dispatcher)
-    known, content = _own.get(dispatcher), default_content(func)
+    known, content = _own.get(dispatcher), (default_content(func), dict(dispatcher.targetoptions))
     definition = func.__code__, func.__defaults__, func.__kwdefaults__
     if known is not None and all(map(operator.is_, known[0], definition)) and known[1] == content:
         return known[2]

@@ -67,7 +67,7 @@ class Resolver:
         self.verifying = False  # AOTNB_VERIFY: find the stored code, let the compiler run all the same, compare
         self.expected: CodeInstance | None = None
         self.expected_of: ImageReader | None = None
-        self._flags: dict[int, tuple[Any, str]] = {}
+        self._flags: dict[int, tuple[Any, dict[str, Any], str]] = {}
         # id of a dispatcher -> the parts of served entries that are code of it: image, verdict, number
         self._parts: dict[int, list[tuple[LoadedImage, Verdict, int]]] = {}
         self._handed_down = False  # whether a part of one of them has compiler flags from its caller
@@ -234,9 +234,10 @@ class Resolver:
         if numba_facts.flags_inherit():
             return numba_facts.flags_digest(numba_facts.resolved_flags(disp))
         known = self._flags.get(id(disp))
-        if known is None or known[0] is not disp:
-            known = self._flags[id(disp)] = (disp, numba_facts.flags_digest(numba_facts.resolved_flags(disp)))
-        return known[1]
+        if known is None or known[0] is not disp or known[1] != disp.targetoptions:
+            found = numba_facts.flags_digest(numba_facts.resolved_flags(disp))
+            known = self._flags[id(disp)] = (disp, dict(disp.targetoptions), found)
+        return known[2]
 
     # ------------------------------------------------------------ flags that callers hand down
 

@@ -102,6 +102,24 @@ OWN = [
         miss={"f": METHOD},
     ),
     Scenario(
+        "option_set_after_the_first_call",
+        main="""
+            @njit
+            def f(x):
+                return 1.0 / x
+            print(f(1))
+            OTHER = False
+            if OTHER:
+                f.targetoptions["error_model"] = "numpy"
+            try:
+                print(f(0.0))
+            except ZeroDivisionError as error:
+                print("raised", error)
+        """,
+        edit=swap("OTHER = False", "OTHER = True"),
+        miss={"f": "method_changed"},
+    ),
+    Scenario(
         "own_default_changed_in_place",  # after the first signature was compiled, before the second was
         main="""
             D = np.array([1, 2, 3])
