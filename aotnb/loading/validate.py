@@ -106,6 +106,7 @@ class Validator:
         self.reads_hold = reads_hold  # did code of this process (a library) read what the stored instance read?
         self.args = args
         self.verdict = Verdict()
+        self._equal: set[tuple[int, int]] = set()  # code instance and dispatcher (its id) that has such code of this process
         self._seen: dict[tuple[int, int], int] = {}  # place among the visits, -1 for code that was frozen earlier
         self._overloads = extensions.external_overloads()
         self._extended = extensions.extended_names()
@@ -167,7 +168,7 @@ class Validator:
                 there = None if frozen else self._is_compiled(callee, disp)
                 if there is not None:
                     self.verdict.linked.append((place, disp, there))
-                elif not frozen:
+                elif not frozen and (callee, id(disp)) not in self._equal:
                     kind = self.verdict.found if f"{record.module}:{record.qualname}" in instance.found else self.verdict.nested
                     kind.append((callee, disp))
                 stack.append((callee, disp.py_func, disp, None, frozen or there is not None, place))
@@ -196,7 +197,7 @@ class Validator:
                 self._meet(disp)
                 if numba_facts.compiled_overloads(disp) and (there := self._is_compiled(place, disp)) is not None:
                     self.verdict.linked.append((0, disp, there))
-                else:
+                elif (place, id(disp)) not in self._equal:
                     self.verdict.nested.append((place, disp))
         for edge in edges:
             self._edge(edge, record, func)
@@ -226,6 +227,7 @@ class Validator:
                 return library
             if entry is not None or not self.reads_hold(library, callee):
                 raise _Refused("callee_changed", f"{callee.qualname} was compiled earlier in this process with other values")
+            self._equal.add((number, id(disp)))
             return None
         return None
 
