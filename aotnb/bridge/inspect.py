@@ -262,11 +262,6 @@ def force_literal(positions: frozenset[int], disp: Any) -> BaseException:
     return error.bind_fold_arguments(lambda args, kws: disp._compiler.fold_argument_types(args, kws)[1])  # type: ignore[no-any-return]
 
 
-def remember_error(disp: Any, args: tuple[Any, ...], return_type: Any, error: Exception) -> None:
-    """Let Numba repeat *error* for this question, as it does where its own attempt led to one."""
-    disp._compiler._failed_cache[args, return_type] = error
-
-
 def nested_types(args: tuple[Any, ...]) -> Iterator[Any]:
     """Yield the types among *args*, and inside their tuples, that only a live object stands for."""
     for arg in args:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import linecache
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from types import CodeType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numba
@@ -76,11 +77,15 @@ def encode_error(error: Any, functions: Sequence[Any]) -> tuple[Tree, list[int]]
             return place(match["file"], int(match["line"]))
         if match["path"]:
             return ["at", place(match["path"], int(match["row"]))]
+        if match["base"] and _is_numbas_file(match["base"]):
+            return match[0]
         if match["base"]:
             return ["short", own_place(lambda path: os.path.basename(path) == match["base"], int(match["short"]), match[0])]
         for number, func in enumerate(functions):
             if match["address"] == hex(id(func)):
                 return ["address", use(number)]
+        if match["address"] and (found := _numbas_function(match["address"])) is not None:
+            return ["function", *found]
         raise NotRelocatable(refusal("error_text", what=match[0]))
 
     parts = [list(_parts(text, part)) for text in texts]
@@ -91,6 +96,50 @@ def encode_error(error: Any, functions: Sequence[Any]) -> tuple[Tree, list[int]]
     loc = None if error.loc is None else [place(error.loc.filename, error.loc.line), error.loc.col]
     sources = [source_digest(functions[number].__code__) for number in used]
     return [type(error).__name__, parts, loc, sources, _style()], used
+
+
+def forget_frames(disp: Any, raised: Exception) -> None:
+    """Let the errors that a dispatcher remembers hold no frames; of *raised*, which is on its way, it remembers a copy."""
+    known = getattr(getattr(disp, "_compiler", None), "_failed_cache", {})
+    for question, error in known.items():
+        if error is raised:
+            known[question] = error = _copy(raised)
+        error.__traceback__ = error.__context__ = None
+
+
+def remember(disp: Any, args: tuple[Any, ...], return_type: Any, error: Exception) -> None:
+    """Let Numba repeat *error* for this question, as it does where its own attempt led to one."""
+    disp._compiler._failed_cache[args, return_type] = _copy(error)
+
+
+def _copy(error: Exception) -> Exception:
+    made: Any = type(error).__new__(type(error))
+    made.__dict__.update(error.__dict__)
+    made.args = error.args
+    return made  # type: ignore[no-any-return]
+
+
+def _numbas_function(address: str) -> list[str] | None:
+    """Return module and name of a function of Numba's whose address this is."""
+    for module, name, found in _functions_of_numba():
+        if hex(id(found)) == address:
+            return [module, name]
+    return None
+
+
+def _functions_of_numba() -> Iterator[tuple[str, str, FunctionType]]:
+    for module in [*sys.modules.values()]:
+        if isinstance(module, ModuleType) and module.__name__.startswith("numba."):
+            for name, value in vars(module).items():
+                if isinstance(value, FunctionType):
+                    yield module.__name__, name, value
+
+
+def _is_numbas_file(name: str) -> bool:
+    """Return whether a file of this name belongs to Numba, and to nothing else that is imported."""
+    files = [getattr(module, "__file__", None) or "" for module in [*sys.modules.values()]]
+    owners = [file for file in files if os.path.basename(file) == name]
+    return bool(owners) and all(file.startswith(_ROOT) for file in owners)
 
 
 def _parts(text: str, part: Callable[[re.Match[str]], Tree]) -> Iterator[Tree]:
@@ -132,6 +181,9 @@ def decode_error(tree: Tree, functions: Sequence[Any]) -> Exception:
             return piece
         if piece[0] == "address":
             return hex(id(functions[piece[1]]))
+        if piece[0] == "function":
+            _, module, name = piece
+            return hex(id(_live_function(module, name)))
         if piece[0] == "at":
             return "{} ({})".format(*position(piece[1]))
         if piece[0] == "short":
@@ -148,6 +200,13 @@ def decode_error(tree: Tree, functions: Sequence[Any]) -> Exception:
     error.args, error.msg, error._contexts = (message,), short, contexts
     error.loc = None if loc is None else Loc(*position(loc[0]), loc[1])
     return error  # type: ignore[no-any-return]
+
+
+def _live_function(module: str, name: str) -> Any:
+    found = getattr(sys.modules.get(module), name, None)
+    if found is None:
+        raise NotRelocatable(f"{module}.{name}, which the error names, is not imported")
+    return found
 
 
 def source_digest(code: CodeType) -> str:

@@ -34,7 +34,6 @@ from aotnb.errors import NotRelocatable
 from aotnb.image.model import CodeInstance, Library, Manifest, library_of, method_key
 from aotnb.image.reader import ImageReader
 from aotnb.tracing.instance import Instance, Read
-from aotnb.tracing.outcomes import regained
 from aotnb.tracing.paths import dispatcher_path, is_unnamed, where_read
 from aotnb.tracing.recorder import Recorder
 from aotnb.tracing.walk import unexplained_names
@@ -208,15 +207,12 @@ class Planner:
         if isinstance(instance.refused, NotRelocatable):
             raise instance.refused
         tree, quoted = instance.refused
-        with regained(instance):
-            if instance.dispatcher is None:
-                raise NotRelocatable("the function is gone")
-            index = self._add_instance(instance)
-            if any(id(found) not in self._instances for found in quoted):
-                raise NotRelocatable(refusal("error_text", what="a function that no name leads to"))
-            record = self.builder.instances[index]
-            root = self.builder.root(method_key(record), ["error", tree])
-            record.entry, record.refusal = True, [root, [self._instances[id(found)] for found in quoted]]
+        index = self._add_instance(instance)
+        if any(id(found) not in self._instances for found in quoted):
+            raise NotRelocatable(refusal("error_text", what="a function that no name leads to"))
+        record = self.builder.instances[index]
+        root = self.builder.root(method_key(record), ["error", tree])
+        record.entry, record.refusal = True, [root, [self._instances[id(found)] for found in quoted]]
 
     def _add_instance(self, instance: Instance) -> int:
         if instance.from_image is not None:

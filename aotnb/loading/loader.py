@@ -10,14 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from aotnb.bridge import extensions, install
+from aotnb.bridge import extensions, install, typing_errors
 from aotnb.bridge import inspect as numba_facts
 from aotnb.bridge.environment import host_cpu, process_tree, switches_digest
 from aotnb.bridge.irtext import name_in_place
 from aotnb.bridge.loops import adopt, served_loops
 from aotnb.bridge.methods import method_tree
 from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
-from aotnb.bridge.typing_errors import decode_error
 from aotnb.core.digest import canonical, question_key
 from aotnb.core.left_out import refusal
 from aotnb.core.records import LoadReport, Miss, Served
@@ -136,7 +135,7 @@ class Resolver:
         if isinstance(found, frozenset):
             raise numba_facts.force_literal(found, disp)
         if isinstance(found, Exception):
-            numba_facts.remember_error(disp, args, return_type, found)
+            typing_errors.remember(disp, args, return_type, found)
             raise found
         return found
 
@@ -368,7 +367,7 @@ class Resolver:
         functions = [verdict.functions(number) for number in quoted]
         if any(len(found) > 1 or found[0] is None for found in functions):
             raise NotRelocatable(refusal("error_text", what="one of several functions of equal content"))
-        return decode_error(image.reader.root(instance, root)[1], [found[0] for found in functions])
+        return typing_errors.decode_error(image.reader.root(instance, root)[1], [found[0] for found in functions])
 
     def answer_wrapper(self, kind: str, cres: Any, extra: Any) -> Any:
         """Return the loop around a served kernel, if the image has it for the same signature."""

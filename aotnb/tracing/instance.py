@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,7 +72,6 @@ class Instance:
     literals: frozenset[int] | None = None  # the outcome "asks for literals at these positions"
     # the outcome "has no typing": the encoded error with the instances that it names, or a NotRelocatable that says why not
     refused: Any = None
-    let_go: Any = None  # weak reference to the dispatcher, where nothing came of the compilation
     python_called: bool = False
     finished: bool = False
     new_roots: int = 0
@@ -127,25 +125,12 @@ class Instance:
 
     def let_go_of_dispatchers(self) -> None:
         """Hold the dispatcher no longer, nor those of what was tried in vain: they remember errors, with frames and arguments."""
-        if self.dispatcher is not None:
-            self.let_go = weakref.ref(self.dispatcher)
         self.dispatcher, self.passed = None, []
         for callee in self.callees:
             if callee.instance.in_vain:
                 callee.dispatcher = None
 
-    def regain_dispatchers(self) -> None:
-        """Take back what :meth:`let_go_of_dispatchers` gave up, as far as it is alive."""
-        self.dispatcher = _alive(self.let_go)
-        for callee in self.callees:
-            if callee.instance.in_vain:
-                callee.dispatcher = _alive(callee.instance.let_go)
-
     def problem(self, reason: str, detail: str) -> None:
         """Note why this instance cannot be saved."""
         if (reason, detail) not in self.problems:
             self.problems.append((reason, detail))
-
-
-def _alive(reference: Any) -> Any:
-    return None if reference is None else reference()

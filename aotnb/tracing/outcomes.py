@@ -1,9 +1,8 @@
-"""Attempts of the compiler that led to no code: what was tried, and how its dispatchers are held meanwhile."""
+"""Attempts of the compiler that led to no code: what was tried, and what it looked at."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from aotnb.tracing.instance import Instance
 from aotnb.tracing.paths import is_unnamed
@@ -27,16 +26,3 @@ def _reached(instance: Instance, wanted: Callable[[Instance], bool]) -> list[Ins
                 seen.add(id(callee.instance))
                 found.append(callee.instance)
     return found
-
-
-@contextlib.contextmanager
-def regained(instance: Instance) -> Iterator[None]:
-    """Have the dispatchers of an attempt back for a while, as far as they are alive."""
-    attempts = tried_in_vain(instance)
-    for attempt in attempts:
-        attempt.regain_dispatchers()
-    try:
-        yield
-    finally:
-        for attempt in attempts:
-            attempt.let_go_of_dispatchers()

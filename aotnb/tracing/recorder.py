@@ -294,19 +294,24 @@ class Recorder:
         if request.instance is not None:
             known[request.args] = request.instance
             if not self._frames and request.kind == "function" and typing_errors.is_typing_error(error):
-                self._keep_outcome(request.instance, error)
-            request.gave_up(wholly=not self._frames)
+                self._keep_outcome(request, request.instance, error)
+            if not isinstance(request.instance.refused, tuple):
+                request.gave_up(wholly=not self._frames)
         elif self._frames and (first := known.get(request.args)) is not None:
             if request.kind not in ("overload", "inner"):
                 first.dispatcher = request.dispatcher  # it was let go where the first attempt led to nothing
             self._depend(first, first.dispatcher)
 
-    def _keep_outcome(self, instance: Instance, error: Exception) -> None:
+    def _keep_outcome(self, request: _Request, instance: Instance, error: Exception) -> None:
         """Note that this call has no typing: an image can say so without an attempt."""
         named = named_instances(instance)
         try:
             tree, used = typing_errors.encode_error(error, [found.func for found in named])
             instance.refused = tree, [named[number] for number in used]
+            # the dispatchers stay alive with the instances, but not the frames of those who asked, nor their arguments
+            typing_errors.forget_frames(request.dispatcher, error)
+            for attempt in tried_in_vain(instance):
+                typing_errors.forget_frames(attempt.dispatcher, error)
         except NotRelocatable as problem:
             instance.refused = problem
         instance.python_called = True
