@@ -256,10 +256,10 @@ class Validator:
         value = self._value(edge.kind, edge.where, edge.name, instance, func)
         if edge.digest == "absent" and numba_facts.is_dispatcher_of(value, func):
             value = ABSENT  # as current_value has it
-        found = "absent" if value is ABSENT else digest(value_tree(value))
-        if found != edge.digest:
+        tree = ["absent"] if value is ABSENT else value_tree(value)
+        if ("absent" if value is ABSENT else digest(tree)) != edge.digest:
             now = "is gone" if value is ABSENT else f"is {change_text(edge.summary, summary(value))}"
-            reason = "closure_changed" if edge.kind == "free" else "callee_changed" if _is_code(value) else "global_changed"
+            reason = "overload_changed" if tree[0] == "overloaded" else _reason(edge.kind, value)
             raise _Refused(reason, f"{edge.name} read by {instance.qualname} was {edge.summary}, {now}")
         self.verdict.visits[-1].values.append((edge, value))
         if value is not ABSENT:
@@ -383,6 +383,13 @@ def _is_same_code(a: ImageReader, left: int, b: ImageReader, right: int, seen: s
 
 def _edges_of(instance: CodeInstance) -> list[list[str]]:
     return sorted([edge.kind, edge.where, edge.name, edge.digest] for edge in instance.edges)
+
+
+def _reason(kind: str, value: Any) -> str:
+    """Return the reason code for another *value* at an edge of this kind."""
+    if kind == "free":
+        return "closure_changed"
+    return "callee_changed" if _is_code(value) else "global_changed"
 
 
 def _is_code(value: Any) -> bool:
