@@ -117,7 +117,7 @@ def test_a_shard_that_dies(threads: Callable[[str], None], monkeypatch: pytest.M
     def watched(worker: shards.Worker, message: object) -> None:
         send(worker, message)
         started.append(worker._process.pid)
-        if len(started) == 4:
+        if len(started) == 2:  # the settings, and its first unit: how many more it takes is a matter of time
             os.kill(started[-1], signal.SIGKILL)
 
     monkeypatch.setattr(shards.Worker, "send", watched)
