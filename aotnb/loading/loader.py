@@ -122,7 +122,7 @@ class Resolver:
         if not self.images:
             return None
         started = time.perf_counter()
-        use = self._stored if self.verifying else self._install
+        use = self._would_serve if self.verifying else self._install
         image, found, nearest = self._look(kind, disp, args, return_type, flags, use)
         if image is None:
             self._note_miss(disp, args, nearest)
@@ -181,6 +181,16 @@ class Resolver:
     @staticmethod
     def _stored(image: LoadedImage, number: int, *_: Any) -> CodeInstance:
         return image.reader.instance(number)
+
+    @staticmethod
+    def _would_serve(image: LoadedImage, number: int, verdict: Verdict, disp: Any, _args: tuple[Any, ...]) -> CodeInstance:
+        """Return the stored instance as :meth:`_install` would use it: not where its code cannot be bound here."""
+        instance = image.reader.instance(number)
+        if instance.kind == "function":
+            verdict.flags = numba_facts.resolved_flags(disp)
+        if instance.is_code:
+            image.check_bindings(number, verdict)
+        return instance
 
     def _note_miss(self, disp: Any, args: tuple[Any, ...], nearest: tuple[str, ...]) -> None:
         module, function, signature = _asked(disp, args)

@@ -238,6 +238,10 @@ class LoadedImage:
         place.fill(bindings)
         return place
 
+    def check_bindings(self, number: int, verdict: Verdict) -> None:
+        """Raise NotRelocatable where the slots of entry *number* cannot be bound; nothing is written."""
+        self._bindings(number, verdict)
+
     def _bindings(self, number: int, verdict: Verdict) -> dict[int, _Binding]:
         """Return what the slots have to be bound to that the code of entry *number* reads."""
         slots, records = self.reader.index["entry_slots"][str(number)], self.reader.index["slots"]
