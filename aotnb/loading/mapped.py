@@ -323,6 +323,8 @@ class LoadedImage:
     def environment(self, place: MappedCode, number: int, verdict: Verdict) -> Any:
         """Return the runtime environment of entry *number* in *place*."""
         slot = self._environment_slot(number, self.reader.instance(number))
+        if slot in place.environments:  # made when the slots were filled
+            return place.environments[slot]
         _, namespace, consts = self._environment_parts(number, verdict.function(number), verdict)
         return place.environment(slot, namespace, consts)
 
