@@ -232,8 +232,11 @@ def unordered(text: str) -> list[str]:
 
     Numba orders what it deletes at the joints of branches by sets of names, so the hash seed shows in large functions. The
     names of variables stand in what code in object mode would say of undefined ones, with a number that counts functions.
+    Functions of equal content count once among the declarations: only their objects tell them apart.
     """
-    return sorted(_ORDERED.sub("", text).split("\n"))
+    lines = _ORDERED.sub("", text).split("\n")
+    declared = {line for line in lines if line.startswith("declare ")}
+    return sorted([*declared, *(line for line in lines if line not in declared)])
 
 
 _ORDERED = re.compile(

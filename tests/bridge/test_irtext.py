@@ -315,3 +315,10 @@ def test_numbers_of_functions_in_what_is_said_of_variables_can_be_left_aside() -
     other = """@"m.c1" = internal constant [23 x i8] c"name 'a__v3_x' is not def\\00\""""
     assert unordered(one) == unordered(other)
     assert unordered(one) != unordered(other.replace("_x'", "_y'"))
+
+
+def test_functions_that_only_their_objects_tell_apart_count_once_among_the_declarations() -> None:
+    one = 'define void @f() {\n  ret void\n}\ndeclare i32 @"m.g.0123456789abcdef0123.f0"(ptr)'
+    other = one + '\ndeclare i32 @"m.g.fedcba9876543210fedc.f0"(ptr)'
+    assert unordered(one) == unordered(other)
+    assert unordered(one) != unordered(other + '\ndeclare i32 @"m.h.fedcba9876543210fedc.f0"(ptr)')

@@ -829,6 +829,7 @@ def test_a_function_that_calls_closures_over_two_arrays(run: Run, tmp_path: Path
     run("aotnb.activate()\nimport caller\ncaller.both(3)\naotnb.save(IMAGE)\nreport()")
     again = run("aotnb.load(IMAGE)\nimport caller\nreport(answer=caller.both(3), served=served(), compiled=compiled())")
     assert again == {"answer": 30003.0, "served": ["both"], "compiled": []}
+    assert run("aotnb.load(IMAGE)\nimport caller\nreport(answer=caller.both(3))", AOTNB_VERIFY="1") == {"answer": 30003.0}
 
 
 def test_code_traced_with_one_array_does_not_stand_for_two(run: Run, tmp_path: Path) -> None:
