@@ -34,6 +34,7 @@ DATA_SYMBOLS = re.compile(r"PyExc_\w+|_numba_hashsecret_\w+")
 DATA_PREFIX = "aotnb.data."
 _FUNCTION = re.compile(r'(?:declare|define) [^@]*@("[^"]*"|[\w.$-]+)\(')
 _CONSTANT = re.compile(r'@("[^"]*"|[\w.$-]+) = (?!external |extern_weak )')
+_DECLARATION = re.compile(r"^declare .*$", re.MULTILINE)
 LABEL = re.compile(r'^("[^"]*"|[\w.$-]+):', re.MULTILINE)  # of a block
 _SUCCESSOR = re.compile(r'label %("[^"]*"|[\w.$-]+)')
 _TYPE = re.compile(r"(%[^ ]+) = type ")
@@ -154,15 +155,20 @@ class _Rewriter:
         self._constants = 0
         self._types: set[str] = set()
 
-    def module(self, text: str) -> list[str]:
-        """Rewrite one module; return what comes before its functions, and each function with what comes after it."""
+    def module(self, text: str) -> list[tuple[str, str]]:
+        """Rewrite one module; return each function with what comes after it, behind an empty text with what comes before them."""
         head, *functions = _parts(text)
         lines = head.split("\n")
         self.globals = {}
         self.internal = {match[1].strip('"') for line in lines if line[:1] == "@" and (match := _CONSTANT.match(line))}
         self._types = {match[1] for line in lines if line[:1] == "%" and (match := _TYPE.match(line))}
         start = next(number for number, line in enumerate(lines) if line.startswith("target triple"))
-        return [self._rename("\n".join(lines[start + 1 :])), *map(self._rename, functions)]
+        parts = [("", "\n".join(lines[start + 1 :])), *map(_body, functions)]
+        renamed = [(self._rename(body), self._rename(_DECLARATION.sub("", rest))) for body, rest in parts]
+        # what nothing mentions is not needed: Numba declares functions to have their type
+        declared = [line for _, rest in parts for line in _DECLARATION.findall(rest)]
+        used = [line for line in declared if (match := _FUNCTION.match(line)) is None or f"@{match[1]}" in self.globals]
+        return [*renamed, ("", self._rename("\n".join(used)))]
 
     def _rename(self, text: str) -> str:
         """Rename what stands outside of functions, or in one function, whose names are its own."""
@@ -317,16 +323,15 @@ _SYMBOL = re.compile(r'@(?:"([^"]+)"|([\w.$-]+))')
 _OWNER = re.compile(r"(.*\.[0-9a-f]{20})\.")  # a canonical name begins with that of its library, which ends with a digest
 
 
-def _tidy(parts: list[str], recursions: dict[str, str]) -> str:
+def _tidy(parts: list[tuple[str, str]], recursions: dict[str, str]) -> str:
     """Turn definitions of per-process globals into slots, and uses of data symbols into loads from slots."""
     lines: list[str] = []
     seen: set[str] = set()
-    bodies = [("", parts[0]), *(_body(part) for part in parts[1:])]
-    declared = {match[1] for body, _ in bodies if (match := _FUNCTION.match(body))}
+    declared = {match[1] for body, _ in parts if (match := _FUNCTION.match(body))}
     declared |= {
-        match[1] for _, rest in bodies for line in rest.split("\n") if line[:2] == "de" and (match := _FUNCTION.match(line))
+        match[1] for _, rest in parts for line in rest.split("\n") if line[:2] == "de" and (match := _FUNCTION.match(line))
     }
-    for body, rest in bodies:
+    for body, rest in parts:
         if DATA_PREFIX in body:
             for number, line in enumerate(body.split("\n")):
                 lines.extend(_load_data(line, number) if DATA_PREFIX in line else [line])

@@ -322,3 +322,10 @@ def test_functions_that_only_their_objects_tell_apart_count_once_among_the_decla
     other = one + '\ndeclare i32 @"m.g.fedcba9876543210fedc.f0"(ptr)'
     assert unordered(one) == unordered(other)
     assert unordered(one) != unordered(other + '\ndeclare i32 @"m.h.fedcba9876543210fedc.f0"(ptr)')
+
+
+def test_what_is_declared_for_its_type_alone_is_not_needed() -> None:
+    raw = ADD.replace("define ", "declare i64 @next_uint64(i64)\ndefine ", 1)
+    assert canonical(raw).externals == canonical(ADD).externals
+    called = raw.replace("  ret ", "  %spare = call i64 @next_uint64(i64 0)\n  ret ", 1)
+    assert canonical(called).externals == canonical(ADD).externals | {"next_uint64"}

@@ -1092,6 +1092,20 @@ OBJECTS_WITH_OVERLOADS += [
     ),
 ]
 
+FOREIGN_FUNCTIONS += [
+    kind(
+        "random_generator_of_numpy",  # its functions are declared for their type, and called by an address in the generator
+        """
+            @njit
+            def f(rng):
+                return rng.normal(), rng.integers(0, 10**12), rng.random()
+            print(f(np.random.default_rng(1)), f(np.random.Generator(np.random.PCG64(7))))
+        """,
+        "10**12",
+        "10**9",
+    ),
+]
+
 # by the kind of code in the list of what is left out
 LEFT = {
     "nameless_callee": """
