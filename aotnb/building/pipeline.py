@@ -6,7 +6,6 @@ import os
 import platform
 import sys
 import time
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +44,7 @@ from aotnb.core.records import SaveReport
 from aotnb.core.targets import Target, parse_targets
 from aotnb.core.words import counted
 from aotnb.errors import BuildError
+from aotnb.image.code import pack_text
 from aotnb.image.format import dump_json, publish, sealed
 from aotnb.image.journal import append, journal_of, locked
 from aotnb.image.model import Library, library_of
@@ -290,7 +290,7 @@ def _parts(
     packed = b"" if linked.native else pack_objects([*(item.data for item in objects), table_object])
     code, code_index = b"", {}
     for name, library in libraries.items():
-        data = zlib.compress(library.text.encode(), 6)
+        data = pack_text(library.text)
         code_index[name] = [len(code), len(data), library.uses, library.slots]
         code += data
     position = {name: number for number, name in enumerate(table)}

@@ -6,7 +6,7 @@ part       content
 native     linked shared library, from offset 0, so that it can be mapped as it is (empty when linked at load)
 objects    object files for the in-process linker, each with its length in front (empty when linked ahead)
 units      compiled units by key, for later saves that add to the image, and their functions; read by no load
-code       raw IR of every library under its canonical name, each compressed by itself: read only when a caller compiles
+code       raw IR of every library, each by itself (see :mod:`aotnb.image.code`): read only when a caller compiles
 index      JSON: environment, questions and where their answers are; all that a load reads
 instances  JSON of each code instance by itself: read when its entry is first asked for
 roots      JSON of the roots of each method by itself

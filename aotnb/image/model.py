@@ -15,7 +15,7 @@ from aotnb.core.roots import UnresolvedRoot
 
 Tree = Any
 
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 
 
 @dataclass(slots=True)

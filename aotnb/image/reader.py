@@ -91,10 +91,10 @@ class ImageReader:
 
     def library_text(self, name: str) -> str:
         """Return the raw IR of a library."""
-        import zlib
+        from aotnb.image.code import unpack_text
 
         offset, length = self.index["code"][name][:2]
-        return zlib.decompress(self.file.part("code")[offset : offset + length]).decode()
+        return unpack_text(self.file.part("code")[offset : offset + length])
 
 
 def describe(path: str | Path) -> dict[str, Any]:
