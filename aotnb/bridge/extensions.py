@@ -110,6 +110,23 @@ def overload_digest(template: Any) -> str:
     return digest([function_digest(template._overload_func), option_tree(options)])
 
 
+def overload_functions() -> Iterator[FunctionType]:
+    """Yield the overload functions from outside Numba."""
+    for templates in external_overloads().values():
+        yield from (template._overload_func for template in templates if isinstance(template._overload_func, FunctionType))
+
+
+def overload_identity(func: FunctionType) -> list[str]:
+    """Return module, qualified name and digest of an overload function: see :func:`overloads_like`."""
+    return [module_of(func) or "", func.__qualname__, function_digest(func)]
+
+
+def overloads_like(module: str, qualname: str, content: str) -> list[FunctionType]:
+    """Return the overload functions of this name and definition."""
+    named = [func for func in overload_functions() if (module_of(func) or "", func.__qualname__) == (module, qualname)]
+    return [func for func in named if function_digest(func) == content]
+
+
 def cells_of_overloads() -> Iterator[tuple[Any, str, Any]]:
     """Yield (template, name, content) of the closure cells of overload functions from outside Numba."""
     for templates in external_overloads().values():

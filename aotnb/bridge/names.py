@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from types import FunctionType
 from typing import Any
 
 from aotnb.core.left_out import refusal
@@ -17,7 +18,7 @@ def name_tree(obj: Any) -> list[str]:
     """
     module, qualname = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None)
     if not isinstance(module, str) or not isinstance(qualname, str):
-        raise NotRelocatable(refusal("no_name", object=repr(obj)))
+        raise NotRelocatable(refusal("no_name", object=described(obj)))
     try:
         found = lookup(module, qualname, load=False)
     except LookupError:
@@ -29,6 +30,25 @@ def name_tree(obj: Any) -> list[str]:
     if other is None:
         raise NotRelocatable(refusal("other_object", module=module, name=qualname))
     return [module, other]
+
+
+def described(value: Any) -> str:
+    """Return the ``repr`` of *value*, or only its class where that would run code of others or compile, as for a typed dict."""
+    if _is_printed_by_python(value):
+        return repr(value)
+    return f"an object of {type(value).__module__}.{type(value).__qualname__}"
+
+
+def _is_printed_by_python(value: Any) -> bool:
+    from aotnb.bridge.values import is_fixed_module
+
+    printer = type(value).__repr__
+    if isinstance(printer, FunctionType):
+        module = printer.__module__
+        if not is_fixed_module(module) or module.startswith("numba.typed."):
+            return False
+    items = (*value, *value.values()) if isinstance(value, dict) else value
+    return not isinstance(value, dict | list | tuple | set | frozenset) or all(map(_is_printed_by_python, items))
 
 
 def is_local(obj: Any) -> bool:

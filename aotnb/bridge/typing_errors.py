@@ -1,7 +1,8 @@
 """Errors by which Numba refuses to type a call, as outcomes that an image can hold: class, message, and the places it names.
 
-A message quotes files, lines and source. Places are stored relative to the function they lie in, and the source has to be
-the same when the error is raised again; what else depends on the process is not stored.
+A message quotes files, lines and source, and names functions and other objects by their addresses. Places are stored
+relative to the function they lie in, and its source has to be the same when the error is raised again; addresses are those of
+the live objects then. What else depends on the process is not stored.
 """
 
 from __future__ import annotations
@@ -16,22 +17,30 @@ from typing import Any
 
 import numba
 from numba.core import config, errors
+from numba.core.dispatcher import Dispatcher
+from numba.core.extending import _Intrinsic
 from numba.core.ir import Loc
+from numba.core.utils import safe_relpath
 
+from aotnb.bridge.values import is_fixed_module
 from aotnb.core.digest import digest
 from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
 
 Tree = Any
 
-# places in files, in the three forms in which Numba writes them, and an address in the name of a function or of a class
+# places in files, in the forms in which Numba writes them, and an address in the name of a function or of a class
 _NO_TEXT = re.compile(
     r'(?<=File ")(?P<file>[^"\n]+)", line (?P<line>\d+)|(?<= at )(?P<path>[^\n]+) \((?P<row>\d+)\)$'
     r"|(?<=, )(?P<base>[^\s,()]+):(?P<short>\d+)(?=\))"
+    r"|(?<=: File: )(?P<overload>[^\n]+): Line (?P<first>\d+)(?=\.$)|(?<=raised from )(?P<raised>[^\n]+):(?P<where>\d+)$"
     r"|(?P<address>0x[0-9a-f]{6,})|#[0-9a-f]{6,}",
     re.MULTILINE,
 )
 _ROOT = os.path.dirname(numba.__file__)
+_TESTS = os.path.join(_ROOT, "tests", "")
+_INSIDE = "_implementation"
+_SITE = os.path.dirname(_ROOT)  # to which the files of overloads are relative
 
 
 def is_typing_error(error: BaseException) -> bool:
@@ -39,8 +48,15 @@ def is_typing_error(error: BaseException) -> bool:
     return isinstance(error, errors.TypingError) and type(error).__module__ == errors.__name__
 
 
-def encode_error(error: Any, functions: Sequence[Any]) -> tuple[Tree, list[int]]:
-    """Encode an error about code of *functions*; return the tree, and the positions of the functions that it needs.
+def subject_of(value: Any) -> Any:
+    """Return what messages name where code uses *value*: the function of a dispatcher or an intrinsic, or the object itself."""
+    if isinstance(value, Dispatcher):
+        return value.py_func
+    return value._defn if isinstance(value, _Intrinsic) else value
+
+
+def encode_error(error: Any, subjects: Sequence[Any]) -> tuple[Tree, list[int]]:
+    """Encode an error that may name and quote *subjects*; return the tree, and the positions of those that it needs.
 
     Raises
     ------
@@ -49,7 +65,6 @@ def encode_error(error: Any, functions: Sequence[Any]) -> tuple[Tree, list[int]]
     """
     if error.__cause__ is not None:
         raise NotRelocatable(refusal("error_text", what="the error that it came from"))
-    texts = [str(error), str(error.msg), *map(str, error.contexts)]
     used: list[int] = []
 
     def use(number: int) -> int:
@@ -58,7 +73,9 @@ def encode_error(error: Any, functions: Sequence[Any]) -> tuple[Tree, list[int]]
         return used.index(number)
 
     def own_place(is_file: Callable[[str], bool], line: int, what: str) -> Tree:
-        for number, func in enumerate(functions):
+        for number, func in enumerate(subjects):
+            if not isinstance(func, FunctionType):
+                continue
             code = func.__code__
             if is_file(code.co_filename) and code.co_firstlineno <= line <= last_line(code):
                 return ["own", use(number), line - code.co_firstlineno]
@@ -66,7 +83,7 @@ def encode_error(error: Any, functions: Sequence[Any]) -> tuple[Tree, list[int]]
 
     def place(file: str, line: int) -> Tree:
         path = os.path.abspath(file)
-        if path.startswith(_ROOT):
+        if _is_numbas_path(path):
             return ["numba", os.path.relpath(path, _ROOT), line]
         if line <= 0 and not os.path.exists(path):
             return ["unknown", file, line]
@@ -77,25 +94,41 @@ def encode_error(error: Any, functions: Sequence[Any]) -> tuple[Tree, list[int]]
             return place(match["file"], int(match["line"]))
         if match["path"]:
             return ["at", place(match["path"], int(match["row"]))]
+        if match["overload"]:
+            return ["overload", place(os.path.relpath(os.path.join(_SITE, match["overload"])), int(match["first"]))]
+        if match["raised"]:
+            return ["raised", place(match["raised"], int(match["where"]))]
         if match["base"] and _is_numbas_file(match["base"]):
             return match[0]
         if match["base"]:
             return ["short", own_place(lambda path: os.path.basename(path) == match["base"], int(match["short"]), match[0])]
-        for number, func in enumerate(functions):
-            if match["address"] == hex(id(func)):
+        for number, subject in enumerate(subjects):
+            if match["address"] == hex(id(subject)):
                 return ["address", use(number)]
-        if match["address"] and (found := _numbas_function(match["address"])) is not None:
+        if match["address"] and (found := _fixed_function(match["address"])) is not None:
             return ["function", *found]
         raise NotRelocatable(refusal("error_text", what=match[0]))
 
-    parts = [list(_parts(text, part)) for text in texts]
-    files = {os.path.basename(func.__code__.co_filename) for func in functions}
+    parts = [list(_parts(text, part)) for text in _texts(error)]
+    files = {os.path.basename(subject.__code__.co_filename) for subject in subjects if isinstance(subject, FunctionType)}
     for piece in (piece for pieces in parts for piece in pieces if isinstance(piece, str)):
         if named := [file for file in files if file in piece]:
             raise NotRelocatable(refusal("error_text", what=f"{named[0]} in another form than usual"))
     loc = None if error.loc is None else [place(error.loc.filename, error.loc.line), error.loc.col]
-    sources = [source_digest(functions[number].__code__) for number in used]
-    return [type(error).__name__, parts, loc, sources, _style()], used
+    needed = [subjects[number] for number in used]
+    tree = [type(error).__name__, parts, loc, [_source(subject) for subject in needed], _style()]
+    if _texts(decode_error(tree, needed)) != _texts(error):
+        raise NotRelocatable(refusal("error_text", what="a place in another form than usual"))
+    return tree, used
+
+
+def _texts(error: Any) -> list[str]:
+    return [str(error), str(error.msg), *map(str, error.contexts)]
+
+
+def _is_numbas_path(path: str) -> bool:
+    """Return whether a file is part of Numba, whose tests use the compiler as anybody's code does."""
+    return path.startswith(os.path.join(_ROOT, "")) and not path.startswith(_TESTS)
 
 
 def forget_frames(disp: Any, raised: Exception) -> None:
@@ -119,27 +152,26 @@ def _copy(error: Exception) -> Exception:
     return made  # type: ignore[no-any-return]
 
 
-def _numbas_function(address: str) -> list[str] | None:
-    """Return module and name of a function of Numba's whose address this is."""
-    for module, name, found in _functions_of_numba():
-        if hex(id(found)) == address:
-            return [module, name]
+def _fixed_function(address: str) -> list[str] | None:
+    """Return module and name of a function of Numba, NumPy or Python whose address this is.
+
+    NumPy's functions are printed with the address of the function inside them.
+    """
+    for known, module in [*sys.modules.items()]:
+        if isinstance(module, ModuleType) and is_fixed_module(known):
+            for name, value in [*vars(module).items()]:
+                if hex(id(value)) == address and callable(value):
+                    return [known, name]
+                if hasattr(type(value), _INSIDE) and hex(id(getattr(value, _INSIDE))) == address:
+                    return [known, f"{name}.{_INSIDE}"]
     return None
-
-
-def _functions_of_numba() -> Iterator[tuple[str, str, FunctionType]]:
-    for module in [*sys.modules.values()]:
-        if isinstance(module, ModuleType) and module.__name__.startswith("numba."):
-            for name, value in vars(module).items():
-                if isinstance(value, FunctionType):
-                    yield module.__name__, name, value
 
 
 def _is_numbas_file(name: str) -> bool:
     """Return whether a file of this name belongs to Numba, and to nothing else that is imported."""
     files = [getattr(module, "__file__", None) or "" for module in [*sys.modules.values()]]
     owners = [file for file in files if os.path.basename(file) == name]
-    return bool(owners) and all(file.startswith(_ROOT) for file in owners)
+    return bool(owners) and all(map(_is_numbas_path, owners))
 
 
 def _parts(text: str, part: Callable[[re.Match[str]], Tree]) -> Iterator[Tree]:
@@ -152,8 +184,8 @@ def _parts(text: str, part: Callable[[re.Match[str]], Tree]) -> Iterator[Tree]:
     yield text[end:]
 
 
-def decode_error(tree: Tree, functions: Sequence[Any]) -> Exception:
-    """Return the error again, about the live *functions* that it needs.
+def decode_error(tree: Tree, subjects: Sequence[Any]) -> Exception:
+    """Return the error again, about the live *subjects* that it needs.
 
     Raises
     ------
@@ -163,9 +195,10 @@ def decode_error(tree: Tree, functions: Sequence[Any]) -> Exception:
     name, parts, loc, sources, style = tree
     if style != _style():
         raise NotRelocatable("messages of errors are written in another style")
-    for func, content in zip(functions, sources, strict=True):
-        if source_digest(func.__code__) != content:
-            raise NotRelocatable(f"the source of {func.__qualname__}, which the error quotes, has changed")
+    for subject, content in zip(subjects, sources, strict=True):
+        if _source(subject) != content:
+            name = getattr(subject, "__qualname__", type(subject).__qualname__)
+            raise NotRelocatable(f"the source of {name}, which the error quotes, has changed")
 
     def position(place: Tree) -> tuple[str, int]:
         kind, where, line = place
@@ -173,19 +206,24 @@ def decode_error(tree: Tree, functions: Sequence[Any]) -> Exception:
             return os.path.join(_ROOT, where), line
         if kind == "unknown":
             return where, line
-        code = functions[where].__code__
+        code = subjects[where].__code__
         return code.co_filename, code.co_firstlineno + line
 
     def spelled(piece: Tree) -> str:
         if isinstance(piece, str):
             return piece
         if piece[0] == "address":
-            return hex(id(functions[piece[1]]))
+            return hex(id(subjects[piece[1]]))
         if piece[0] == "function":
             _, module, name = piece
             return hex(id(_live_function(module, name)))
         if piece[0] == "at":
             return "{} ({})".format(*position(piece[1]))
+        if piece[0] == "raised":
+            return "{}:{}".format(*position(piece[1]))
+        if piece[0] == "overload":
+            file, line = position(piece[1])
+            return f"{safe_relpath(file, start=_SITE)}: Line {line}"
         if piece[0] == "short":
             file, line = position(piece[1])
             return f"{os.path.basename(file)}:{line}"
@@ -203,10 +241,16 @@ def decode_error(tree: Tree, functions: Sequence[Any]) -> Exception:
 
 
 def _live_function(module: str, name: str) -> Any:
-    found = getattr(sys.modules.get(module), name, None)
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
     if found is None:
         raise NotRelocatable(f"{module}.{name}, which the error names, is not imported")
     return found
+
+
+def _source(subject: Any) -> str:
+    return source_digest(subject.__code__) if isinstance(subject, FunctionType) else ""
 
 
 def source_digest(code: CodeType) -> str:

@@ -28,7 +28,7 @@ from numba.np.ufunc.gufunc import GUFunc
 from numba.stencils.stencil import StencilFunc
 
 from aotnb.bridge.methods import dispatcher_tree, function_tree, method_tree
-from aotnb.bridge.names import is_local, lookup, name_tree
+from aotnb.bridge.names import described, is_local, lookup, name_tree
 from aotnb.bridge.stencils import kernel_reads
 from aotnb.bridge.typeparts import all_types, type_of_class, types_of_objects
 from aotnb.core.digest import digest, digest_bytes, nested_names, number_from, number_text
@@ -131,9 +131,9 @@ def summary(value: Any) -> str:
     if isinstance(value, ModuleType):
         return f"module {value.__name__}"
     try:
-        text = repr(value)
+        text = described(value)
     except Exception:  # whatever it may raise: the compiler does not ask
-        text = f"object of {type(value).__module__}.{type(value).__qualname__}"
+        text = f"an object of {type(value).__module__}.{type(value).__qualname__}"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -206,12 +206,12 @@ class Planner:
         """Save that this signature has no typing, with the error that says so."""
         if isinstance(instance.refused, NotRelocatable):
             raise instance.refused
-        tree, quoted = instance.refused
+        tree, recipes, quoted = instance.refused
         index = self._add_instance(instance)
         if any(id(found) not in self._instances for found in quoted):
             raise NotRelocatable(refusal("error_text", what="a function that no name leads to"))
         record = self.builder.instances[index]
-        root = self.builder.root(method_key(record), ["error", tree])
+        root = self.builder.root(method_key(record), ["error", tree, recipes])
         record.entry, record.refusal = True, [root, [self._instances[id(found)] for found in quoted]]
 
     def _add_instance(self, instance: Instance) -> int:

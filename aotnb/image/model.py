@@ -15,7 +15,7 @@ from aotnb.core.roots import UnresolvedRoot
 
 Tree = Any
 
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class CodeInstance:
     seconds: float
     parallel: bool
     literals: list[int] | None = None  # the outcome "asks for literals at these positions"
-    refusal: list[Any] | None = None  # the outcome "has no typing": root index of the error, and whose source it quotes
+    refusal: list[Any] | None = None  # the outcome "has no typing": root index of the error, and whom it is about
     extra: Tree = None
     inherits: bool = False  # compiler flags that a caller handed down: Python would get code under others
     found: list[str] = field(default_factory=list)  # "module:name" of callees that were there, under flags of another caller

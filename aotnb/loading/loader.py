@@ -373,11 +373,12 @@ class Resolver:
     def _refusal(image: LoadedImage, instance: CodeInstance, verdict: Verdict) -> Exception:
         """Return the error by which Numba refused to type this call."""
         assert instance.refusal is not None
-        root, quoted = instance.refusal
-        functions = [verdict.functions(number) for number in quoted]
-        if any(len(found) > 1 or found[0] is None for found in functions):
+        root, starts = instance.refusal
+        _, tree, recipes = image.reader.root(instance, root)
+        found = [verdict.objects(number, *recipe) for number, recipe in zip(starts, recipes, strict=True)]
+        if any(len(objects) != 1 for objects in found):
             raise NotRelocatable(refusal("error_text", what="one of several functions of equal content"))
-        return typing_errors.decode_error(image.reader.root(instance, root)[1], [found[0] for found in functions])
+        return typing_errors.decode_error(tree, [objects[0] for objects in found])
 
     def answer_wrapper(self, kind: str, cres: Any, extra: Any) -> Any:
         """Return the loop around a served kernel, if the image has it for the same signature."""

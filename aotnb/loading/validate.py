@@ -21,6 +21,7 @@ from aotnb.bridge.methods import dispatcher_tree, own_digest
 from aotnb.bridge.stencils import is_stencil
 from aotnb.bridge.typecodec import TypeDecoder, encode_type, encode_types
 from aotnb.bridge.typeparts import type_of_class
+from aotnb.bridge.typing_errors import subject_of
 from aotnb.bridge.values import is_fixed_module, module_of, summary, value_tree
 from aotnb.core.digest import canonical, digest
 from aotnb.core.left_out import refusal
@@ -72,6 +73,17 @@ class Verdict:
     def functions(self, number: int) -> list[Any]:
         """Return all live functions whose code is instance *number*, [None] where the compiler made it for itself."""
         return self.live.get(number) or [None]
+
+    def objects(self, number: int, kind: str, *place: str) -> list[Any]:
+        """Return the live objects that the recipe of an error leads to, from instance *number*: see ``Subject.recipe``."""
+        if kind == "overload":
+            found = extensions.overloads_like(*place)
+        elif kind == "read":
+            edges = [pair for visit in self.visits if visit.number == number for pair in visit.values]
+            found = [subject_of(value) for edge, value in edges if (edge.kind, edge.where, edge.name) == place]
+        else:
+            found = self.live.get(number, [])
+        return list({id(value): value for value in found}.values())
 
     def first_functions(self) -> list[Any]:
         """Return the live functions, one for each code instance."""

@@ -70,7 +70,8 @@ class Instance:
     wrappers: dict[str, tuple[Any, str, Any]] = field(default_factory=dict)
     result: Any = None
     literals: frozenset[int] | None = None  # the outcome "asks for literals at these positions"
-    # the outcome "has no typing": the encoded error with the instances that it names, or a NotRelocatable that says why not
+    # the outcome "has no typing": the encoded error, with the recipes for what it names and the instances these start from;
+    # or a NotRelocatable that says why not
     refused: Any = None
     python_called: bool = False
     finished: bool = False

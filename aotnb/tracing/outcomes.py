@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
+from aotnb.bridge import extensions
+from aotnb.bridge.typing_errors import subject_of
 from aotnb.tracing.instance import Instance
-from aotnb.tracing.paths import is_unnamed
+from aotnb.tracing.paths import is_unnamed, where_read
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An object that an error may name or quote, and how a later process finds it, from an instance that it has looked at."""
+
+    value: Any
+    instance: Instance
+    path: tuple[str, ...]  # ("function",), ("read", kind, where, name) or ("overload",)
+
+    def recipe(self) -> list[str]:
+        """Return the way to the object as an image holds it."""
+        return ["overload", *extensions.overload_identity(self.value)] if self.path == ("overload",) else [*self.path]
 
 
 def tried_in_vain(instance: Instance) -> list[Instance]:
@@ -13,9 +30,18 @@ def tried_in_vain(instance: Instance) -> list[Instance]:
     return _reached(instance, lambda found: found.in_vain)
 
 
-def named_instances(instance: Instance) -> list[Instance]:
-    """Return an attempt and what it looked at, as far as a name leads to it."""
-    return [found for found in _reached(instance, lambda found: True) if not is_unnamed(found)]
+def subjects(instance: Instance) -> Iterator[Subject]:
+    """Yield what the error of an attempt may name: the functions that it looked at, what these read, and overloads."""
+    reached = _reached(instance, lambda found: True)
+    for found in reached:
+        if not is_unnamed(found):
+            yield Subject(found.func, found, ("function",))
+    for found in reached:
+        for read in found.reads.values():
+            if (where := where_read(found, read)) is not None:
+                yield Subject(subject_of(read.value), found, ("read", read.kind, where, read.name))
+    for func in extensions.overload_functions():
+        yield Subject(func, instance, ("overload",))
 
 
 def _reached(instance: Instance, wanted: Callable[[Instance], bool]) -> list[Instance]:

@@ -27,7 +27,7 @@ from aotnb.bridge.values import by_address, is_fixed_module, module_of, summary,
 from aotnb.core.digest import digest, question_key
 from aotnb.errors import NotRelocatable
 from aotnb.tracing.instance import ABSENT, Callee, Instance, Read
-from aotnb.tracing.outcomes import named_instances, tried_in_vain
+from aotnb.tracing.outcomes import subjects, tried_in_vain
 from aotnb.tracing.paths import is_unnamed
 
 
@@ -304,10 +304,11 @@ class Recorder:
 
     def _keep_outcome(self, request: _Request, instance: Instance, error: Exception) -> None:
         """Note that this call has no typing: an image can say so without an attempt."""
-        named = named_instances(instance)
+        known = [*subjects(instance)]
         try:
-            tree, used = typing_errors.encode_error(error, [found.func for found in named])
-            instance.refused = tree, [named[number] for number in used]
+            tree, used = typing_errors.encode_error(error, [subject.value for subject in known])
+            recipes = [known[number].recipe() for number in used]
+            instance.refused = tree, recipes, [known[number].instance for number in used]
             # the dispatchers stay alive with the instances, but not the frames of those who asked, nor their arguments
             typing_errors.forget_frames(request.dispatcher, error)
             for attempt in tried_in_vain(instance):

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from numba import njit, types, vectorize
+from numba import njit, typed, types, vectorize
 from numba.extending import intrinsic, overload
 
 from aotnb.bridge.values import ADDRESS_LIMIT, by_address, decode_value, summary, value_tree
@@ -488,6 +488,20 @@ def test_equal_bytes_under_any_hash_seed() -> None:
     }
     (printed,) = runs
     assert b" at 0x" not in printed
+
+
+class Talkative:
+    def __repr__(self) -> str:
+        raise AssertionError("a description runs no code of others")
+
+
+def test_what_is_described_is_not_asked() -> None:
+    numbers = typed.Dict.empty(types.int64, types.int64)  # which would compile
+    assert summary(numbers) == "an object of numba.typed.typeddict.Dict"
+    assert summary([numbers]) == summary({1: Talkative()}).replace("dict", "list") == "an object of builtins.list"
+    assert summary((1, Color.RED, Pair(2, "b"))) == "(1, <Color.RED: 1>, Pair(a=2, b='b'))"
+    with pytest.raises(NotRelocatable, match="Dict has no module"):
+        value_tree(numbers)
 
 
 if __name__ == "__main__":

@@ -1090,3 +1090,104 @@ def test_a_message_that_quotes_other_source_is_not_repeated(run: Run, tmp_path: 
     source.write_text(UNTYPED.replace("x.nothing", "x.real"))
     mended = run("aotnb.load(IMAGE)\nimport untyped\nreport(answer=untyped.told(lambda: untyped.f(1)), served=served())")
     assert mended == {"answer": 2, "served": []}
+
+
+NAMING = """
+import numpy as np
+from numba import errors, njit, types
+from numba.extending import intrinsic, overload, overload_method
+
+def make():
+    def key(x):
+        pass
+    return key
+
+key, other = make(), make()
+
+@overload(key)
+def of_key(x):
+    return None
+
+@overload(other)
+def of_other(x):
+
+    raise errors.NumbaValueError("not for me")
+
+@overload_method(types.UnicodeType, "shout")
+def of_shout(self):
+    pass
+
+@intrinsic
+def picky(context, x):
+    raise errors.NumbaValueError("never")
+
+@njit("int64(int64)")
+def fixed(x):
+    return x
+
+@njit
+def no_match(x):
+    return key(x)
+
+@njit
+def specific(x):
+    return other(x)
+
+@njit
+def method(x):
+    return "abc".shout()
+
+@njit
+def by_intrinsic(x):
+    return picky(x)
+
+@njit
+def by_frozen(x):
+    return fixed("abc")
+
+@njit
+def by_numpy(x):
+    return np.angle(None)
+
+CASES = [no_match, specific, method, by_intrinsic, by_frozen, by_numpy]
+
+def told(f):
+    try:
+        f(1)
+    except errors.TypingError as error:
+        return str(error)
+"""
+ASK_NAMING = """
+import naming
+asked = [naming.told(f) for f in naming.CASES]
+found = dict(compiled=compiled(), served=served())
+"""
+# what Numba itself says of the same live objects
+AFRESH = """
+aotnb.deactivate()
+for f in naming.CASES:
+    f._compiler._failed_cache.clear()
+report(asked=asked, fresh=[naming.told(f) for f in naming.CASES], **found)
+"""
+
+
+def test_a_message_names_the_live_objects_of_the_process(run: Run, tmp_path: Path) -> None:
+    cases = ["no_match", "specific", "method", "by_intrinsic", "by_frozen", "by_numpy"]
+    source = tmp_path / "naming.py"
+    source.write_text(NAMING)
+    assert run(f"aotnb.activate()\n{ASK_NAMING}\nreport(dropped=len(aotnb.save(IMAGE).dropped))") == {"dropped": 0}
+    moved = "# what is above moves the lines\n\n" + NAMING
+    for text in (NAMING, moved):
+        source.write_text(text)
+        again = run(f"aotnb.load(IMAGE)\n{ASK_NAMING}{AFRESH}")
+        assert again["asked"] == again["fresh"]
+        assert all("0x" in message for message, case in zip(again["asked"], cases, strict=True) if case != "by_intrinsic")
+        assert again["served"] == ["fixed", *cases]
+        assert again["compiled"] == []
+    # the line that raises moves within a function of equal content
+    source.write_text(NAMING.replace("def of_other(x):\n\n", "def of_other(x):\n"))
+    edited = run(f"aotnb.load(IMAGE)\n{ASK_NAMING}{AFRESH}")
+    # Numba indents a message by how often the function was tried
+    asked, fresh = ([line.strip() for line in "\n".join(edited[way]).splitlines()] for way in ("asked", "fresh"))
+    assert asked == fresh
+    assert edited["served"] == ["fixed", *(case for case in cases if case != "specific")]

@@ -83,6 +83,15 @@ LOOKS_AT_COMPILATION: dict[str, str] = {
     "test_obj_lifetime.TestExtendingVariableLifetimes.test_lifetime_basic": _OWN_PIPELINE,
     "test_struct_ref.TestStructRefCaching.test_structref_caching": _CACHE,
     "test_try_except.TestTryExceptParfors.test_try_outside_prange_reduction": _WARNING,
+    **dict.fromkeys(
+        (
+            f"test_looplifting.TestLoopLifting.test_{name}"
+            for name in (
+                "lift1", "lift2", "lift3", "lift4", "lift5", "lift_gen1", "lift_issue2561", "reject1", "reject_gen1", "reject_gen2",
+            )
+        ),
+        _OWN_PIPELINE,
+    ),
     "test_looplifting.TestLoopLiftingAnnotate.test_annotate_1": _INSPECT,
     "test_looplifting.TestLoopLiftingAnnotate.test_annotate_2": _INSPECT,
     "test_linalg.TestProduct.test_contiguity_warnings": _WARNING,
