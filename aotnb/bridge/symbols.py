@@ -13,6 +13,7 @@ from numba.core.runtime import _nrt_python
 
 from aotnb.bridge.irtext import DATA_PREFIX
 
+THREADING = "numba.np.ufunc.parallel"  # the module that starts threads
 PARALLEL = frozenset(
     {
         "numba_parallel_for", "do_scheduling_signed", "do_scheduling_unsigned", "allocate_sched", "deallocate_sched",

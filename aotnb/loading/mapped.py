@@ -17,7 +17,7 @@ from aotnb.bridge.inner import inner_dispatcher
 from aotnb.bridge.irtext import DATA_PREFIX, name_in_place, renamed
 from aotnb.bridge.native import NativeTable, map_objects, map_shared, write_pointer
 from aotnb.bridge.roots import bind_consts, bind_object
-from aotnb.bridge.symbols import PARALLEL, address_of, in_process, launch_threads
+from aotnb.bridge.symbols import PARALLEL, THREADING, address_of, in_process, launch_threads
 from aotnb.bridge.typecodec import TypeDecoder
 from aotnb.bridge.values import c_address, is_fixed_module, live_ids
 from aotnb.core.left_out import refusal
@@ -368,6 +368,9 @@ def _live_address(tree: Any, instance: CodeInstance, func: Any, verdict: Verdict
         raise NotRelocatable(refusal("nameless_address", function=instance.qualname, type=tree[1]))
     _, what, path = tree
     value = numba_facts.follow(path, func, instance.module)
+    if value is None and instance.module == THREADING:  # its C functions are there once threads are started
+        launch_threads()
+        value = numba_facts.follow(path, func, instance.module)
     if value is None and path[0] == "arg":
         known = [d for found in verdict.dispatchers.values() for d in found]
         value = known[0] if len(known) == 1 else None

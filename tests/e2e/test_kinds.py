@@ -1106,6 +1106,21 @@ FOREIGN_FUNCTIONS += [
     ),
 ]
 
+FOREIGN_FUNCTIONS += [
+    kind(
+        "number_of_threads",  # which no C function tells before the threads are started
+        """
+            import numba
+            @njit
+            def f(x):
+                return numba.get_num_threads() * x
+            print(f(0))
+        """,
+        "* x",
+        "- x + x - numba.get_num_threads() + 1",
+    ),
+]
+
 # by the kind of code in the list of what is left out
 LEFT = {
     "nameless_callee": """
