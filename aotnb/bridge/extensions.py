@@ -395,4 +395,5 @@ def _class_in(typ: Any) -> type:
 
 def _is_found_by_name(value: Any) -> bool:
     name = getattr(value, "__qualname__", None)
-    return name is not None and absolute(getattr(value, "__module__", None), name) is value
+    # several functions may be called "_", each of them in use
+    return name not in (None, "_") and absolute(getattr(value, "__module__", None), name) is value

@@ -1121,6 +1121,34 @@ FOREIGN_FUNCTIONS += [
     ),
 ]
 
+OBJECTS_WITH_OVERLOADS += [
+    kind(
+        "overloads_without_a_name",
+        """
+            from numba import types
+            from numba.extending import overload, overload_attribute, overload_method
+            def g(x):
+                pass
+            @overload(g)
+            def _(x):
+                return lambda x: x + 1
+            @overload_method(types.Array, "doubled")
+            def _(a):
+                return lambda a: a * 2
+            @overload_attribute(types.Array, "third")
+            def _(a):
+                return lambda a: a.sum() / 3
+            @njit
+            def f(a):
+                return g(3), a.doubled()[1], a.third
+            print(f(np.arange(3.0)))
+        """,
+        "a * 2",
+        "a * 4",
+        reason="overload_changed|callee_changed|closure_changed",
+    ),
+]
+
 # by the kind of code in the list of what is left out
 LEFT = {
     "nameless_callee": """
