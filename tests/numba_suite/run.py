@@ -166,7 +166,8 @@ served, and compares (`AOTNB_VERIFY=1`). This page was written by the same comma
 from what it found. With `-k PATTERN` only a part of a module runs, which the second column names.
 
 *Equal*: the same verdict in all three runs. *Excused*: another verdict, and listed below. *Different*: another verdict without an excuse. The
-compilations are those of the compiler pipeline that succeed, in tests that are not listed below; *served* is the share that the image made unnecessary.
+compilations are those of the compiler pipeline that succeed, for a function, ufunc or stencil, in tests that are not listed below (some tests run
+a pipeline by themselves, which is no question to an image); *served* is the share that the image made unnecessary.
 *Oracle*: how many stored codes were compared with fresh ones, and how many differed.
 *Misses* are the questions that the image did not answer, by [reason code](reason-codes.md); those of compilations that fail are among them.
 
