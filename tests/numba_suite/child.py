@@ -103,12 +103,15 @@ def _askers() -> set[Any]:
 
 
 def _is_asked_for(askers: set[Any]) -> bool:
-    frame = sys._getframe(2)
+    """Return whether the outermost compilation under way, which the one that begins here is for, is for one of them."""
+    asked = False
+    frame = sys._getframe(1)
+    counted = frame.f_code
     while frame is not None:
-        if frame.f_code in askers:
-            return True
+        if frame.f_code in askers or frame.f_code is counted:
+            asked = frame.f_code is not counted
         frame = frame.f_back  # type: ignore[assignment]
-    return False
+    return asked
 
 
 def _in_module(name: str) -> str:
