@@ -127,6 +127,7 @@ def _is_exception_info(obj: Any) -> bool:
         and len(obj) == 3
         and (obj[0] is None or (isinstance(obj[0], type) and issubclass(obj[0], BaseException)))
         and (obj[1] is None or isinstance(obj[1], tuple))
+        and (obj[2] is None or isinstance(obj[2], tuple))  # the parts of a slice are three as well
     )
 
 
@@ -145,7 +146,7 @@ def _location(location: Any, owners: list[Any]) -> tuple[Any, Tree]:
         code = getattr(owner.func, "__code__", None)
         if code is not None and code.co_filename == filename and owner.kind != "overload" and owner.dispatcher is not None:
             return owner, ["own", name, line_index(code, line)]
-    root = os.path.dirname(numba.__file__)
+    root = os.path.join(os.path.dirname(numba.__file__), "")
     if filename.startswith(root):
         return owners[0], ["numba", name, os.path.relpath(filename, root), line]
     module = owners[0].module

@@ -310,6 +310,8 @@ _PARTS: dict[type, tuple[str, tuple[str, ...]]] = {
     types.DictKeysIterableType: ("dictkeys", ("parent",)),
     types.DictValuesIterableType: ("dictvalues", ("parent",)),
     types.DictIteratorType: ("dictiter", ("iterable",)),
+    types.SetIterableType: ("settypeiterable", ("parent",)),
+    types.SetIteratorType: ("settypeiter", ("iterable",)),
     types.EnumerateType: ("enumerate", ("source_type",)),
     types.ZipType: ("zip", ("source_types",)),
     types.ArrayIterator: ("arrayiter", ("array_type",)),
@@ -351,6 +353,10 @@ def _buffer(kind: str, typ: Any) -> Tree:
 
 def _function_pointer(typ: Any) -> Tree:
     return ["functionpointer", _signature(typ.sig), typ.cconv, name_tree(typ.get_pointer)]
+
+
+def _optional_type(typ: Any) -> Tree:
+    return None if typ is None else encode_type(typ)
 
 
 def _literal_dict(typ: Any) -> Tree:
@@ -398,6 +404,8 @@ _ENCODERS: dict[type, Encoder] = {
     types.Set: lambda t: ["set", encode_type(t.dtype), t.reflected],
     types.ListType: lambda t: ["listtype", encode_type(t.item_type)],
     types.DictType: lambda t: ["dicttype", encode_type(t.key_type), encode_type(t.value_type), _initial(t)],
+    types.SetType: lambda t: ["settype", encode_type(t.key_type), _initial(t)],
+    types.PolynomialType: lambda t: ["polynomial", *(_optional_type(part) for part in (t.coef, t.domain, t.window)), t.n_args],
     types.LiteralStrKeyDict: _literal_dict,
     types.Optional: lambda t: ["optional", encode_type(t.type)],
     types.Omitted: lambda t: ["omitted", _value(t.value)],
@@ -504,6 +512,8 @@ _DECODERS: dict[str, Callable[..., types.Type]] = {
     "set": lambda dec, t, r: types.Set(dec.decode(t), r),
     "listtype": lambda dec, t: types.ListType(dec.decode(t)),
     "dicttype": lambda dec, k, v, i: types.DictType(dec.decode(k), dec.decode(v), _decode_initial(i)),
+    "settype": lambda dec, k, i: types.SetType(dec.decode(k), _decode_initial(i)),
+    "polynomial": lambda dec, *parts: types.PolynomialType(*(None if p is None else dec.decode(p) for p in parts[:3]), parts[3]),
     "literaldict": _decode_literal_dict,
     "optional": lambda dec, t: types.Optional(dec.decode(t)),
     "omitted": lambda dec, v: types.Omitted(_decode_value(v)),

@@ -132,6 +132,9 @@ RELOCATABLE: dict[str, types.Type] = {
     "set": types.Set(types.int64, reflected=True),
     "typed list": types.ListType(types.unicode_type),
     "typed dict": types.DictType(types.unicode_type, types.ListType(types.int64)),
+    "typed set": types.SetType(types.unicode_type),
+    "polynomial": typeof(np.polynomial.Polynomial([1.0, 2.0])),
+    "polynomial of its coefficients": types.PolynomialType(types.int64[::1]),
     "optional": types.Optional(types.float64[:]),
     **{f"omitted {value!r}": types.Omitted(value) for value in [None, 1, 1.0, True, -0.0, "a", (1, 2.0)]},
     **{f"literal {value!r}": types.literal(value) for value in [1, -(2**40), True, False, "a", "\n\u1234\x00'\""]},
@@ -183,6 +186,8 @@ RELOCATABLE: dict[str, types.Type] = {
         for cls in (types.DictItemsIterableType, types.DictKeysIterableType, types.DictValuesIterableType)
     },
     "typed dict, iterator": types.DictKeysIterableType(types.DictType(types.unicode_type, types.int64)).iterator_type,
+    "typed set, iterable": types.SetIterableType(types.SetType(types.int64)),
+    "typed set, iterator": types.SetType(types.int64).iterator_type,
     "first-class function": types.FunctionType(types.int64(types.float64, types.unicode_type)),
 }
 

@@ -650,6 +650,38 @@ CALLBACKS = [
 
 STRUCTS = [
     kind(
+        "typed_sets_polynomials_and_slices",
+        """
+            from numba import int64, literally
+            from numba.typed import Set
+            K = 2
+            @njit
+            def f(found):
+                found.add(K)
+                return found
+            @njit
+            def total(found):
+                s = 0
+                for item in found:
+                    s += item
+                return s
+            @njit
+            def double(coefficients):
+                return np.polynomial.Polynomial(coefficients * 2.0)
+            @njit
+            def part(s):
+                return literally(s)
+            found = Set.empty(int64)
+            found.add(5)
+            print(sorted(f(found)), total(found), list(double(np.array([1.0, 2.0])).coef))
+            print(part(slice(None, None, 2)), part(slice(1, 3)))
+        """,
+        "K = 2",
+        "K = 3",
+        ("f",),
+        hit=["total", "double", "part"],
+    ),
+    kind(
         "struct_with_a_proxy",
         """
             from numba import types
