@@ -99,7 +99,8 @@ def _options_tree(dispatcher: Any) -> Tree:
     from aotnb.bridge.typecodec import encode_type
     from aotnb.bridge.values import is_fixed_module
 
-    pipeline = getattr(getattr(dispatcher, "_compiler", None), "pipeline_class", Compiler)
+    compiler = getattr(dispatcher, "_compiler", dispatcher)  # that of a C callback asks for itself
+    pipeline = getattr(compiler, "pipeline_class", Compiler)
     if not is_fixed_module(pipeline.__module__):
         raise NotRelocatable(refusal("pipeline", name=f"{pipeline.__module__}.{pipeline.__qualname__}"))
     return {

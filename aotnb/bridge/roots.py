@@ -19,6 +19,7 @@ from aotnb.bridge.names import name_tree
 from aotnb.bridge.typecodec import TypeDecoder
 from aotnb.bridge.values import can_rebuild, decode_value, is_fixed_module, live_ids, value_tree
 from aotnb.core.digest import line_at, line_index
+from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
 
 Tree = Any
@@ -116,8 +117,9 @@ def object_root(obj: Any, owners: Iterable[Any]) -> tuple[Any, Tree]:
     if not owners:
         raise NotRelocatable("a wrapper holds a pickled object")
     tree = value_tree(obj)
-    if tree[0] == "local class":
-        name_tree(obj)  # refuses it: it can be compared, but not found again
+    if not can_rebuild(tree):  # it can be compared, but not found again
+        name_tree(obj)
+        raise NotRelocatable(refusal("value", type=f"{type(obj).__module__}.{type(obj).__qualname__}"))
     return owners[0], ["value", tree]
 
 

@@ -626,6 +626,27 @@ CALLBACKS = [
         ("c",),
         hit=[],
     ),
+    # the passes of the pipeline run in any case
+    Scenario(
+        "callback_with_a_pipeline",
+        main="""
+            from numba import cfunc
+            from numba.core.compiler import Compiler
+            seen = []
+            class Pipeline(Compiler):
+                def compile_extra(self, func):
+                    seen.append(func.__name__)
+                    return super().compile_extra(func)
+            @cfunc("int64(int64)", pipeline_class=Pipeline)
+            def f(x):
+                return x + 1
+            print(f(3), seen)
+        """,
+        dropped={"f": "not_relocatable"},
+        miss={"f": "not_relocatable|not_traced"},
+        changes=False,
+        restored=False,
+    ),
     kind(
         "callback_in_a_function",
         """
@@ -1196,6 +1217,33 @@ LEFT = {
     """,
 }
 
+LEFT["other_object"] = """
+    from numba import types
+    from numba.extending import intrinsic
+    def shout(**words):
+        print("called with", words)
+    def make(told):
+        @intrinsic
+        def tell(typingctx):
+            def codegen(context, builder, sig, args):
+                api = context.get_python_api(builder)
+                gil = api.gil_ensure()
+                number = api.long_from_longlong(context.get_constant(types.intp, 5))
+                words = api.dict_pack({"key": number}.items())
+                func = api.unserialize(api.serialize_object(told))
+                result = api.call(func, None, words)
+                for item in (result, func, words, number):
+                    api.decref(item)
+                api.gil_release(gil)
+                return context.get_dummy_value()
+            return types.none(), codegen
+        return tell
+    tell = make(lambda **words: shout(**words))
+    @njit
+    def f():
+        tell()
+    f()
+"""
 LEFT["address"] = """
     import ctypes, ctypes.util
     from llvmlite import ir
