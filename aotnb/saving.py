@@ -16,7 +16,7 @@ from aotnb import log, settings
 from aotnb.building.archive import check_emit
 from aotnb.building.background import BackgroundSave
 from aotnb.building.edges import distributions_of
-from aotnb.building.pipeline import Job, check_target, cpu_targets, create, dump
+from aotnb.building.pipeline import Job, check_target, cpu_targets, create, dump, early_crew
 from aotnb.core.records import SaveReport
 from aotnb.errors import AotError, BuildError, ImageRejected, UnitError
 from aotnb.image.costs import Costs, question, read_costs, write_costs
@@ -78,14 +78,15 @@ def save(
     with _writing(where, append=append, journal=journal) as keep:
         failed: frozenset[str] = frozenset()
         while True:
-            job, done = _job(session, where, trace, keep, base, cpu_target, progress, journal=journal, failed=failed)
-            try:
-                return done(dump(job, where, link=link, journal=journal, progress=progress, emit=emit))
-            except UnitError as error:
-                if error.libraries <= failed:
-                    raise
-                log.logger.warning("left out: %s", error)
-                failed |= error.libraries
+            with early_crew(session.recorder.instances if trace is None else trace.instances) as crew:
+                job, done = _job(session, where, trace, keep, base, cpu_target, progress, journal=journal, failed=failed)
+                try:
+                    return done(dump(job, where, link=link, journal=journal, progress=progress, emit=emit, crew=crew))
+                except UnitError as error:
+                    if error.libraries <= failed:
+                        raise
+                    log.logger.warning("left out: %s", error)
+                    failed |= error.libraries
 
 
 def save_in_background(

@@ -14,7 +14,7 @@ import llvmlite.binding as ll
 from numba.core.codegen import AOTCodeLibrary, AOTCPUCodegen, initialize_llvm
 from numba.core.compiler_lock import global_compiler_lock
 
-from aotnb.bridge.irtext import defined_functions, looping_functions, module_texts
+from aotnb.bridge.irtext import defined_functions, module_texts
 from aotnb.errors import BuildError
 
 TABLE = "aotnb_table"
@@ -54,24 +54,44 @@ class ImageCodegen(AOTCPUCodegen):
     def _customize_tm_features(self) -> str:
         return self._features
 
+    def _function_pass_manager(self, **kwargs: Any) -> Any:
+        """Return Numba's function passes, and of no CPU: they simplify, so that one run of them does for all targets."""
+        return super(ImageCodegen, _of_no_cpu())._function_pass_manager(**kwargs)
+
+
+@functools.cache
+def _of_no_cpu() -> ImageCodegen:
+    return ImageCodegen("", "")
+
 
 @dataclass(slots=True)
 class UnitSource:
-    """Text of a unit's libraries, what it may inline of optimised units, and the functions that others call.
+    """Text of a unit's libraries, those of its functions that have a loop, and those that others call.
 
+    ``code`` is a name for the text of a unit that is compiled for several targets; it is empty where there is but one.
     ``names`` gives the names that functions have in the object, where these are not those of the raw IR; ``suffix`` ends the
     names of all that a linker would keep only once. ``helpers`` are functions of this process that are called through slots.
     ``offered``: other units may inline its functions.
     """
 
     own: list[str]
-    available: list[str]
     exported: frozenset[str]
+    looping: frozenset[str] = frozenset()
     size: str = ""  # "optsize" or "minsize"
     suffix: str = ""
     names: dict[str, str] = field(default_factory=dict)
     helpers: frozenset[str] = frozenset()
     offered: bool = False
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Simplified:
+    """The linked code of a unit after the function passes, as bitcode, with the functions of the runtime and those of its own."""
+
+    bitcode: bytes
+    runtime: frozenset[str]
+    own: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -129,31 +149,38 @@ def runtime_functions() -> frozenset[str]:
 
 @global_compiler_lock
 def compile_unit(
-    unit: UnitSource, runtime: str, cpu: str, features: str, optimised: Callable[[str | None], None] = lambda inlinable: None
+    unit: UnitSource,
+    runtime: str,
+    cpu: str,
+    features: str,
+    available: Callable[[], Iterable[str]] = tuple,
+    optimised: Callable[[str | None], None] = lambda inlinable: None,
+    simplified: dict[str, Simplified] | None = None,
 ) -> UnitObject:
     """Optimise and emit one unit. Deterministic: equal texts give equal bytes.
 
+    *simplified* keeps what is the same for all CPU targets, by the ``code`` of the units.
+    *available* gives what it may inline of optimised units, callees first; it is asked when that is needed, and may wait for it.
     *optimised* is given what others may inline as soon as it is there, before the slow step to an object.
     """
     started = time.perf_counter()
     library = ImageCodegen(cpu, features).create_library("unit")
-    for name in _link(library, [runtime]):
-        helper = library._final_module.get_function(name)
+    helpers, own = _read(library, unit, runtime, {} if simplified is None else simplified)
+    module = library._final_module
+    for name in helpers:
+        helper = module.get_function(name)
         helper.linkage = "linkonce_odr"
         helper.visibility = "hidden"  # called as it is, not through a table in which another library could take its place
-    own = _link(library, unit.own)
-    module = library._final_module
-    for other in reversed(unit.available):  # callers before what they call: the linker takes what has a caller by then
+    for other in reversed([*available()]):  # callers before what they call: the linker takes what has a caller by then
         # optimised already, by the same two steps: linked as it is, like a library that Numba links into another
         module.link_in(ll.parse_assembly(other, library.context))
-    looping = set().union(*map(looping_functions, unit.own))
     for name in own:
         function = module.get_function(name)
         for attribute in {"": (), "optsize": ("optsize",), "minsize": ("minsize", "optsize")}[unit.size]:
             function.add_function_attribute(attribute)
         if name in unit.exported:
             function.linkage, function.visibility = "external", "hidden"
-        elif name in looping:
+        elif name in unit.looping:
             # as where Numba links one library into another: it is not inlined just because it has no other caller,
             # since inside of that a loop may lose what lets it be vectorised
             function.linkage, function.visibility = "linkonce_odr", "hidden"
@@ -175,6 +202,19 @@ def compile_unit(
             function.name += unit.suffix
     data = library._codegen._tm.emit_object(module)
     return UnitObject(data, unit.exported, inlinable, bitcode, middle - started, time.perf_counter() - middle)
+
+
+def _read(library: Any, unit: UnitSource, runtime: str, known: dict[str, Simplified]) -> tuple[frozenset[str], frozenset[str]]:
+    """Bring the code of a unit into *library*, after the function passes; return the functions of the runtime and its own."""
+    if not unit.code:
+        return _link(library, [runtime]), _link(library, unit.own)
+    if unit.code not in known:
+        shared = _of_no_cpu().create_library("unit")
+        runtime_names, own = _link(shared, [runtime]), _link(shared, unit.own)
+        known[unit.code] = Simplified(shared._final_module.as_bitcode(), runtime_names, own)
+    found = known[unit.code]
+    library._final_module = ll.parse_bitcode(found.bitcode, library.context)
+    return found.runtime, found.own
 
 
 _INLINED = 250  # instructions; LLVM takes no function for inlining of which more than about 50 would be left over
@@ -239,7 +279,7 @@ def _call_through_slots(library: Any, helpers: frozenset[str]) -> None:
     passes.run(module, library._codegen._pass_builder())
 
 
-def _link(library: Any, texts: Iterable[str]) -> set[str]:
+def _link(library: Any, texts: Iterable[str]) -> frozenset[str]:
     """Link the modules of *texts* into *library* after Numba's function passes; return the functions they define."""
     defined: set[str] = set()
     for text in texts:
@@ -251,7 +291,7 @@ def _link(library: Any, texts: Iterable[str]) -> set[str]:
                     if function.linkage == ll.Linkage.linkonce_odr:  # which the linker leaves out where nothing calls it any more
                         function.linkage = "weak_odr"
             library.add_llvm_module(module)
-    return defined
+    return frozenset(defined)
 
 
 @global_compiler_lock
@@ -284,12 +324,13 @@ def emit_text(text: str, cpu: str, features: str) -> bytes:
     return generator._tm.emit_object(library._final_module)  # type: ignore[no-any-return]
 
 
-_DECLARATION = re.compile(r'^declare (?P<ret>.*?) ?@(?P<name>"[^"]*"|[\w.$-]+)\((?P<args>.*)\)[^()]*$', re.MULTILINE)
+_DECLARATION = re.compile(r'declare (?P<ret>.*?) ?@(?P<name>"[^"]*"|[\w.$-]+)\((?P<args>.*)\)[^()]*$')
 
 
 def declarations(text: str) -> dict[str, str]:
     """Return the declaration line of each function that a module text leaves open."""
-    return {match["name"].strip('"'): match.group() for match in _DECLARATION.finditer(text)}
+    lines = (f"declare {rest.partition(chr(10))[0]}" for rest in f"\n{text}".split("\ndeclare ")[1:])
+    return {match["name"].strip('"'): match.group() for line in lines if (match := _DECLARATION.match(line))}
 
 
 def forwarding_stub(declaration: str, called: str = "", slot: str = "", *, inlined: bool = False) -> str:

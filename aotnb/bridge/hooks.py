@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import zlib
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, Protocol
@@ -77,7 +78,7 @@ class Observer(Protocol):
 _observer: Observer | None = None
 _originals: list[tuple[Any, str, Any]] = []
 
-RAW = "_aotnb_raw"  # attribute of a code library: bitcode of its modules before any optimisation
+RAW = "_aotnb_raw"  # attribute of a code library: its modules before any optimisation, as compressed text
 
 
 def installed() -> bool:
@@ -406,7 +407,7 @@ def _serialize_object(original: Any) -> Any:
 def _add_llvm_module(original: Any) -> Any:
     def add_llvm_module(self: Any, ll_module: Any) -> None:
         if _observer is not None:
-            self.__dict__.setdefault(RAW, []).append(ll_module.as_bitcode())
+            self.__dict__.setdefault(RAW, []).append(zlib.compress(str(ll_module).encode(), 1))
         original(self, ll_module)
 
     return add_llvm_module

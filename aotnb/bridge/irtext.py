@@ -10,15 +10,16 @@ Glossary: *own* function = defined in this library; *slot* = a hidden global var
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from aotnb.core.digest import digest
 from aotnb.core.left_out import refusal
 from aotnb.errors import NotRelocatable
 
-# a label has the blocks that lead to it in a comment, which LLVM does not need
-_TOKEN = re.compile(r'(c"[^"]*"|[@%](?:"[^"]*"|[\w.$-]+)|^(?:"[^"]*"|[\w.$-]+):(?: +;.*)?)', re.MULTILINE)
+# a label has the blocks that lead to it in a comment, which LLVM does not need; it is known by the end of the line before it,
+# since a search for one of a few characters is quick
+_TOKEN = re.compile(r'(c"[^"]*"|[@%](?:"[^"]*"|[\w.$-]+)|\n(?:"[^"]*"|[\w.$-]+):(?: +;.*)?)')
 # LLVM prints no character beyond ASCII, so no string constant can look like a placeholder
 SELF = "\u00a7"
 _PLACEHOLDER = re.compile(rf'@"?{SELF}\.([\w.]+)"?')
@@ -35,12 +36,12 @@ DATA_PREFIX = "aotnb.data."
 _FUNCTION = re.compile(r'(?:declare|define) [^@]*@("[^"]*"|[\w.$-]+)\(')
 _CONSTANT = re.compile(r'@("[^"]*"|[\w.$-]+) = (?!external |extern_weak )')
 _DECLARATION = re.compile(r"^declare .*$", re.MULTILINE)
-LABEL = re.compile(r'^("[^"]*"|[\w.$-]+):', re.MULTILINE)  # of a block
+_BLOCK = re.compile(r'^("[^"]*"|[\w.$-]+):', re.MULTILINE)  # of a block
 _SUCCESSOR = re.compile(r'label %("[^"]*"|[\w.$-]+)')
 _TYPE = re.compile(r"(%[^ ]+) = type ")
 _LABEL = 100  # characters of a name that are for people; the digest behind them tells names apart
 _ADDRESS = re.compile(r"_*-?0x[0-9a-f]+")
-_LARGE = re.compile(r"\bi64 (\d{11,15})\b")
+_LARGE = re.compile(r"i64 (?<!\wi64 )(\d{11,15})\b")
 _BAKED = re.compile(r"inttoptr \(?i64 (\d{5,}) to")
 
 
@@ -90,7 +91,7 @@ def looping_functions(text: str) -> set[str]:
         elif line == "}":
             if _has_circle(graph):
                 found.add(function)
-        elif (label := LABEL.match(line)) is not None:
+        elif (label := _BLOCK.match(line)) is not None:
             current = label[1]
     return found
 
@@ -112,33 +113,6 @@ def _has_circle(graph: dict[str, list[str]]) -> bool:
             if waiting[successor] == 0:
                 free.append(successor)
     return taken < len(waiting)
-
-
-class _Names(dict[str, str]):
-    """New names by token; those of variables, arguments and blocks (which may have one with a type of *types*) are numbered."""
-
-    def __init__(self, types: set[str], rename_global: Callable[[str], str]) -> None:
-        self._types, self._global = types, rename_global
-        self._locals: dict[str, str] = {}
-
-    def __missing__(self, token: str) -> str:
-        first = token[0]
-        if first == "%":
-            found = token
-            if token not in self._types:  # not by a call of _local: nearly all tokens come this way
-                found = "%" + self._locals.setdefault(token[1:], f"v{len(self._locals)}")
-        elif first == "@":
-            found = self._global(token)
-        elif first == "c" and token[1] == '"':
-            found = token
-        else:
-            quoted = first == '"'
-            found = self._local(token[: token.index('"', 1) + 1] if quoted else token.partition(":")[0]) + ":"
-        self[token] = found
-        return found
-
-    def _local(self, name: str) -> str:
-        return self._locals.setdefault(name, f"v{len(self._locals)}")
 
 
 class _Rewriter:
@@ -173,8 +147,25 @@ class _Rewriter:
     def _rename(self, text: str) -> str:
         """Rename what stands outside of functions, or in one function, whose names are its own."""
         parts = _TOKEN.split(text)
-        parts[1::2] = map(_Names(self._types, self._renamed).__getitem__, parts[1::2])
+        parts[1::2] = map(self._names(parts[1::2]).__getitem__, parts[1::2])
         return "".join(parts)
+
+    def _names(self, tokens: list[str]) -> dict[str, str]:
+        """Return the new names by token; those of variables, arguments and blocks are numbered by their first appearance."""
+        names: dict[str, str] = {}
+        numbers: dict[str, int] = {}
+        for token in dict.fromkeys(tokens):
+            first = token[0]
+            if first == "%":
+                names[token] = token if token in self._types else f"%v{numbers.setdefault(token, len(numbers))}"
+            elif first == "@":
+                names[token] = self._renamed(token)
+            elif first == "c":
+                names[token] = token
+            else:  # a block, which may have a name that a type has as well
+                label = token[1 : token.index('"', 2) + 1] if token[1] == '"' else token[1:].partition(":")[0]
+                names[token] = f"\nv{numbers.setdefault(f'%{label}', len(numbers))}:"
+        return names
 
     def _renamed(self, token: str) -> str:
         found = self.globals.get(token)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
-
-import llvmlite.binding as ll
 
 from aotnb.bridge.hooks import RAW
 from aotnb.bridge.irtext import UNRESOLVED, defined_functions
@@ -37,20 +36,26 @@ def linked_libraries(library: Any) -> list[Any]:
     return list(dict.fromkeys(library._linking_libraries))
 
 
+def recorded_bytes(library: Any) -> int:
+    """Return how much was recorded of *library*, compressed."""
+    return sum(map(len, library.__dict__.get(RAW) or ()))
+
+
 def library_facts(library: Any) -> LibraryFacts:
     """Describe *library*; its wrappers stand apart, since most callers have no use for them."""
     raw = library.__dict__.get(RAW)
     facts = LibraryFacts(library, library.name, [], [], linked_libraries(library), missing=not raw)
-    for bitcode in raw or ():
-        # printed once and read as text from here on: asking LLVM for each name takes several times as long
-        text = str(ll.parse_bitcode(bitcode))
+    for data in raw or ():
+        # read as text from here on: asking LLVM for each name takes several times as long
+        text = zlib.decompress(data).decode()
         names = defined_functions(text)
         if any(name.startswith(("_ZN7cpython", "cfunc.")) for name in names):
             facts.wrappers.append(text)
             facts.wrapper_names += names
         else:
             facts.texts.append(text)
-            facts.unresolved += _UNRESOLVED.findall(text)
+            if UNRESOLVED in text:
+                facts.unresolved += _UNRESOLVED.findall(text)
     if _calls_wrappers(facts):
         facts.texts, facts.wrappers, facts.wrapper_names = facts.texts + facts.wrappers, [], []
     return facts

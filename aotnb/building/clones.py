@@ -69,7 +69,8 @@ def versions_of(
         return target if has(unit, target) else targets[target].base
 
     for number, unit in enumerate(units):
-        code = UnitCode([libraries[name].text for name in unit.libraries])
+        texts = [libraries[name].text for name in unit.libraries]
+        code = UnitCode(texts, sum(has(number, target) for target in range(len(targets))))
         called = {owner[used] for name in unit.libraries for used in libraries[name].uses} | {number}
         for target, cpu in enumerate(targets):
             if not has(number, target):

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from aotnb.bridge.codegen import declarations
-from aotnb.bridge.irtext import LABEL
+from aotnb.bridge.irtext import looping_functions
 from aotnb.core.digest import digest
 from aotnb.core.elf import symbols
 
-_INSTRUCTION = re.compile(r"^  \S", re.MULTILINE)
-_DEFINITION = re.compile(r'^define [^@]*@("[^"]*"|[\w.$-]+)\(', re.MULTILINE)
+_NAME = re.compile(r'[^@]*@("[^"]*"|[\w.$-]+)\(')
 
 
 @dataclass
@@ -21,6 +20,7 @@ class UnitCode:
     """The raw IR of a unit's libraries, and what is read from it, once for all CPU targets."""
 
     texts: list[str]
+    targets: int = 1  # how many have code of their own for it
 
     @functools.cached_property
     def weights(self) -> dict[str, int]:
@@ -33,6 +33,11 @@ class UnitCode:
         return frozenset(name for text in self.texts for name in declarations(text))
 
     @functools.cached_property
+    def looping(self) -> frozenset[str]:
+        """The functions that have a loop."""
+        return frozenset().union(*map(looping_functions, self.texts))
+
+    @functools.cached_property
     def digest(self) -> str:
         """The digest of the texts."""
         return digest(self.texts)
@@ -42,13 +47,11 @@ def function_weights(texts: Iterable[str]) -> dict[str, int]:
     """Return 1 + instructions + blocks of each function that is defined in the *texts* of libraries."""
     found: dict[str, int] = {}
     for text in texts:
-        starts = [*_DEFINITION.finditer(text)]
-        ends = [*(match.start() for match in starts[1:]), len(text)]
-        for match, end in zip(starts, ends, strict=True):
-            body = (match.end(), end)
-            found[match[1].strip('"')] = (
-                1 + sum(1 for _ in _INSTRUCTION.finditer(text, *body)) + sum(1 for _ in LABEL.finditer(text, *body))
-            )
+        for function in f"\n{text}".split("\ndefine ")[1:]:
+            # an instruction is indented by two, what goes on in a further line by more; the name of a block ends with a colon
+            if (match := _NAME.match(function)) is not None:
+                instructions = function.count("\n  ") - function.count("\n   ")
+                found[match[1].strip('"')] = 1 + instructions + function.count(":\n")
     return found
 
 

@@ -25,6 +25,7 @@ from aotnb.bridge.codegen import (
 )
 from aotnb.bridge.environment import host_cpu
 from aotnb.bridge.irtext import DATA_PREFIX
+from aotnb.bridge.libraries import recorded_bytes
 from aotnb.bridge.native import pack_objects
 from aotnb.bridge.symbols import is_foreign, is_helper, is_mathematics, lack
 from aotnb.building.archive import write_archives
@@ -35,7 +36,7 @@ from aotnb.building.link import Linked, choose, link_with
 from aotnb.building.manifest import stored_instances
 from aotnb.building.packages import frozen_tree, summaries
 from aotnb.building.plan import Plan, Planner
-from aotnb.building.shards import UnitJob, compile_all, name_helpers, unit_keys
+from aotnb.building.shards import Crew, UnitJob, compile_all, name_helpers, unit_keys
 from aotnb.building.timings import timings_text, timings_wanted
 from aotnb.building.units import closure, entry_symbols
 from aotnb.core.digest import digest
@@ -55,6 +56,8 @@ from aotnb.tracing.instance import Instance
 from aotnb.tracing.recorder import Recorder
 
 Progress = Callable[[str, int, int], None]
+
+_BYTES = 24  # recorded for each unit of weight, about
 
 
 @dataclass(slots=True)
@@ -94,6 +97,12 @@ def cpu_targets(asked: str | None) -> list[Target]:
         If the text does not follow the grammar of :mod:`aotnb.core.targets`.
     """
     return parse_targets(asked or os.environ.get("AOTNB_CPU_TARGET") or "native", host_cpu(), platform.machine())
+
+
+def early_crew(instances: Iterable[Instance]) -> Crew:
+    """Start the processes for the shards of an image with *instances*, so that they are ready when :func:`create` is."""
+    libraries = [instance.result.library for instance in instances if instance.result is not None]
+    return Crew.early(sum(map(recorded_bytes, filter(None, libraries))) // _BYTES)
 
 
 def create(
@@ -152,11 +161,13 @@ def dump(
     journal: bool = False,
     progress: Progress | None = None,
     emit: Sequence[str] = (),
+    crew: Crew | None = None,
 ) -> SaveReport:
     """Compile, link and publish what :func:`create` described; in this process or in another one like it.
 
     With *journal* the result is not the image at *path* but a record at the end of its journal. Nothing is written unless
-    all of it succeeds. *emit* names what else to write: see :mod:`aotnb.building.archive`.
+    all of it succeeds. *emit* names what else to write: see :mod:`aotnb.building.archive`. *crew* has processes for the shards
+    that were started before: see :func:`early_crew`.
     """
     report = progress or (lambda stage, done, total: None)
     started = time.perf_counter()
@@ -164,7 +175,7 @@ def dump(
     timings = {"plan": job.seconds}
     keys = unit_keys(job.units, job.runtime)
     known = {} if emit else _in_stock(job, keys)  # objects in stock come without their bitcode
-    compiled = compile_all(job.units, job.runtime, report, known)
+    compiled = compile_all(job.units, job.runtime, report, known, crew)
     linking = units_to_link(job.units, compiled.objects, job.borrowed)
     units, objects = [job.units[number] for number in linking], [compiled.objects[number] for number in linking]
     timings["compile"] = time.perf_counter() - started

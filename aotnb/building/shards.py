@@ -2,13 +2,14 @@
 
 The units are dealt out by weight, heaviest first to the lightest shard; a process that has nothing left to do, or has to wait,
 takes units of the others. A unit that inlines functions of another one gets that one's optimised IR, from whichever process
-made it; so the objects are the same for any number of shards. llvmlite holds one lock in a process, hence processes and not
-threads; the first shard is that of the process which saves.
+made it; so the objects are the same for any number of shards. Its own code is read and simplified before it waits for that.
+llvmlite holds one lock in a process, hence processes and not threads; the first shard is that of the process which saves.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import threading
 import time
@@ -16,7 +17,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from aotnb.bridge.codegen import UnitObject, UnitSource, aligned_loops, compile_unit, declarations
+from aotnb.bridge.codegen import Simplified, UnitObject, UnitSource, aligned_loops, compile_unit, declarations
 from aotnb.bridge.environment import apply_settings, compiler_settings, process_tree
 from aotnb.bridge.irtext import defined_functions
 from aotnb.bridge.symbols import is_helper
@@ -70,7 +71,7 @@ def unit_keys(jobs: Sequence[UnitJob], runtime: str) -> list[str]:
     keys: list[str] = []
     for job in jobs:
         inlined = [keys[other] for other in job.available]
-        how = [job.cpu, job.features, job.size, job.suffix, job.names, sorted(job.helpers)]
+        how = [job.cpu, job.features, job.size, job.suffix, job.names, sorted(job.helpers), job.code.targets > 1]
         keys.append(digest([around, job.code.digest, inlined, sorted(job.exported), how]))
     return keys
 
@@ -123,19 +124,52 @@ def urgency(jobs: Sequence[UnitJob], weights: dict[int, int]) -> dict[int, int]:
     return {number: sum(weights[user] for user in found) for number, found in users.items()}
 
 
-def compile_all(jobs: Sequence[UnitJob], runtime: str, report: Progress, known: dict[int, UnitObject] | None = None) -> Compiled:
+class Crew:
+    """Processes that compile shards. They may be started before it is known for what, so as to be ready by then."""
+
+    def __init__(self, count: int = 0) -> None:
+        self.workers = [Worker(__name__) for _ in range(count)]
+
+    @classmethod
+    def early(cls, weight: int) -> Crew:
+        """Return the processes that a build will want which has about *weight*: none where it may be too small for them."""
+        return cls(image_threads(weight, weight) - 1 if weight >= 10 * MIN_WEIGHT else 0)
+
+    def of(self, count: int) -> list[Worker]:
+        """Return *count* of them."""
+        self.workers += [Worker(__name__) for _ in range(count - len(self.workers))]
+        return self.workers[:count]
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        while self.workers:  # whatever ends the work, no process is left behind
+            self.workers.pop().end()
+
+
+def compile_all(
+    jobs: Sequence[UnitJob],
+    runtime: str,
+    report: Progress,
+    known: dict[int, UnitObject] | None = None,
+    crew: Crew | None = None,
+) -> Compiled:
     """Compile *jobs*, each after those whose functions it may inline; what is *known* by its number is taken as it is."""
     known = known or {}
     waiting = [number for number in range(len(jobs)) if number not in known]
     weights = {number: weight_of(jobs[number]) for number in waiting}
-    count = image_threads(sum(weights.values()), len(waiting)) if waiting else 1
-    shards = [[waiting[place] for place in shard] for shard in deal([weights[number] for number in waiting], count)] or [[]]
+    # what one unit is for all targets stays together, since much of the work is the same
+    groups = [[*group] for _, group in itertools.groupby(waiting, lambda number: id(jobs[number].code))]
+    count = image_threads(sum(weights.values()), len(groups)) if waiting else 1
+    dealt = deal([sum(weights[number] for number in group) for group in groups], count)
+    shards = [[number for place in shard for number in groups[place]] for shard in dealt] or [[]]
     if len(shards) > 1:
         urgent = urgency(jobs, weights)
         shards = [sorted(shard, key=lambda number: (-urgent[number], number)) for shard in shards]
     board = _Board(jobs, known, shards, report)
-    workers = [Worker(__name__) for _ in shards[1:]]
-    try:
+    with crew or Crew() as hired:
+        workers = hired.of(len(shards) - 1)
         threads = [
             threading.Thread(target=_drive, args=(worker, board, place + 1), daemon=True) for place, worker in enumerate(workers)
         ]
@@ -146,13 +180,14 @@ def compile_all(jobs: Sequence[UnitJob], runtime: str, report: Progress, known: 
         board.wait()
         for thread in threads:
             thread.join()
-    finally:  # whatever ends this, no process is left behind
-        for worker in workers:
-            worker.end()
     for shard in board.spent:
         shard.units.sort()
         shard.weight = sum(weights[number] for number in shard.units)
     return Compiled([board.objects[number] for number in range(len(jobs))], board.spent)
+
+
+class _Stopped(Exception):
+    """Another unit failed."""
 
 
 class _Board:
@@ -189,16 +224,28 @@ class _Board:
             self._changed.notify_all()
 
     def next_of(self, shard: int) -> int | None:
-        """Take the first unit of *shard*, or else of another one, that finds all it inlines from; None when all are taken."""
+        """Take the first unit of *shard*, or else of another one, that finds all it inlines from; None when all are taken.
+
+        Where there is none, it is the first one for which others are at work on that.
+        """
         with self._changed:
-            while self.failed is None and any(self._left):
+            left = frozenset(number for units in self._left for number in units)
+            for is_missing in (lambda other: other not in self.inlinable, left.__contains__):
                 for units in (self._left[shard], *self._left):
-                    for number in units:
-                        if all(other in self.inlinable for other in self.jobs[number].available):
+                    for number in units if self.failed is None else ():
+                        if not any(map(is_missing, self.jobs[number].available)):
                             units.remove(number)
                             return number
-                self._changed.wait(_HEAR)
             return None
+
+    def inlined(self, number: int) -> list[str]:
+        """Wait for what a unit may inline of others, and return it; raise where that will not come."""
+        with self._changed:
+            while self.failed is None and any(other not in self.inlinable for other in self.jobs[number].available):
+                self._changed.wait(_HEAR)
+            if self.failed is not None:
+                raise _Stopped
+            return [text for other in self.jobs[number].available if (text := self.inlinable[other])]
 
     def wait(self) -> None:
         """Wait until all is emitted; raise what has failed."""
@@ -214,24 +261,33 @@ class _Board:
 
     def source(self, number: int) -> UnitSource:
         job = self.jobs[number]
-        inlined = [text for other in job.available if (text := self.inlinable[other])]
         offered = number in self._offered
-        return UnitSource(job.code.texts, inlined, job.exported, job.size, job.suffix, job.names, job.helpers, offered)
+        return UnitSource(job.code.texts, job.exported, job.code.looping, job.size, job.suffix, job.names, job.helpers, offered)
 
 
 def _compile_here(board: _Board, runtime: str) -> None:
     """Compile the first shard in this process."""
     started = time.perf_counter()
+    simplified: dict[str, Simplified] = {}
     with aligned_loops():
         while (number := board.next_of(0)) is not None:
             board.tell()
             job = board.jobs[number]
             try:
                 item = compile_unit(
-                    board.source(number), runtime, job.cpu, job.features, lambda text: board.optimised(number, text)
+                    board.source(number),
+                    runtime,
+                    job.cpu,
+                    job.features,
+                    lambda: board.inlined(number),
+                    lambda text: board.optimised(number, text),
+                    simplified,
                 )
-            except Exception as error:
-                raise unit_error(job, error) from error
+            except _Stopped:
+                return
+            except Exception as error:  # noqa: BLE001 - raised again
+                # without its traceback: Python might dispose of LLVM's objects in there in the wrong order
+                raise unit_error(job, error) from error.with_traceback(None)
             board.emitted(0, number, item)
     board.spent[0].total = time.perf_counter() - started
 
@@ -255,7 +311,9 @@ def _drive(worker: Worker, board: _Board, shard: int) -> None:
             item: UnitObject | None = None
             while item is None:
                 kind, value = worker.receive()
-                if kind == "optimised":
+                if kind == "linked":
+                    worker.send(board.inlined(number))
+                elif kind == "optimised":
                     board.optimised(number, value)
                 elif kind == "failed":
                     raise unit_error(job, value)
@@ -280,13 +338,23 @@ def serve() -> None:
 def _serve(channel: Channel, runtime: str) -> None:
     import resource
 
+    simplified: dict[str, Simplified] = {}
+
+    def available() -> list[str]:
+        channel.send(("linked", None))
+        found: list[str] = channel.receive()
+        return found
+
+    def optimised(inlinable: str | None) -> None:
+        channel.send(("optimised", inlinable))
+
     while True:
         try:
             source, cpu, features = channel.receive()
         except EOFError:
             return
         try:
-            item = compile_unit(source, runtime, cpu, features, lambda inlinable: channel.send(("optimised", inlinable)))
+            item = compile_unit(source, runtime, cpu, features, available, optimised, simplified)
         except BuildError as error:
             channel.send(("failed", error))
             continue

@@ -6,6 +6,7 @@ import llvmlite.binding as ll
 import pytest
 
 from aotnb.bridge.codegen import ImageCodegen, UnitSource, aligned_loops, assembly_of, compile_unit
+from aotnb.bridge.irtext import looping_functions
 from aotnb.core.elf import symbols
 
 HELPERS = """
@@ -53,7 +54,7 @@ STEP = """  %pN = getelementptr i64, ptr %p, i64 %sM
 
 
 def unit(text: str, *helpers: str) -> UnitSource:
-    return UnitSource([text], [], frozenset(["lib.f0"]), helpers=frozenset(helpers))
+    return UnitSource([text], frozenset(["lib.f0"]), frozenset(looping_functions(text)), helpers=frozenset(helpers))
 
 
 def long_loop() -> str:
@@ -134,11 +135,11 @@ def straight(name: str, steps: int, attributes: str = "") -> str:
 @pytest.mark.parametrize(("attributes", "inlined"), [("", False), ("alwaysinline", True)])
 def test_large_functions_are_not_offered_for_inlining(attributes: str, inlined: bool) -> None:
     text = straight("lib.f0", 3) + straight("lib.f1", 300, attributes)
-    item = compile_unit(UnitSource([text], [], frozenset(["lib.f0", "lib.f1"]), offered=True), RUNTIME, "x86-64", "")
+    item = compile_unit(UnitSource([text], frozenset(["lib.f0", "lib.f1"]), offered=True), RUNTIME, "x86-64", "")
     assert item.inlinable is not None
     assert ("define available_externally hidden i64 @lib.f1(" in item.inlinable) is inlined
     assert ("declare hidden i64 @lib.f1(" in item.inlinable) is False  # no offered function calls it
-    user = compile_unit(UnitSource([USER], [item.inlinable], frozenset(["user.f0"])), RUNTIME, "x86-64", "")
+    user = compile_unit(UnitSource([USER], frozenset(["user.f0"])), RUNTIME, "x86-64", "", lambda: [item.inlinable])
     left_open = {symbol.name for symbol in symbols(user.data) if not symbol.defined}
     assert left_open == (set() if inlined else {"lib.f1"})
 
@@ -157,12 +158,12 @@ DEBUG = """
 def test_what_is_offered_calls_what_is_not() -> None:
     calls = 'define i64 @"lib.f0"(i64 %x) {\nv0:\n  %y = call i64 @"lib.f1"(i64 %x)\n  ret i64 %y\n}\n'
     text = calls + straight("lib.f1", 300, "!dbg !3") + DEBUG
-    item = compile_unit(UnitSource([text], [], frozenset(["lib.f0", "lib.f1"]), offered=True), RUNTIME, "x86-64", "")
+    item = compile_unit(UnitSource([text], frozenset(["lib.f0", "lib.f1"]), offered=True), RUNTIME, "x86-64", "")
     assert item.inlinable is not None
     assert "declare hidden i64 @lib.f1(" in item.inlinable
-    user = compile_unit(UnitSource([USER], [item.inlinable], frozenset(["user.f0"])), RUNTIME, "x86-64", "")
+    user = compile_unit(UnitSource([USER], frozenset(["user.f0"])), RUNTIME, "x86-64", "", lambda: [item.inlinable])
     assert {symbol.name for symbol in symbols(user.data) if not symbol.defined} == {"lib.f1"}
-    nothing = compile_unit(UnitSource([straight("lib.f1", 300)], [], frozenset(["lib.f1"]), offered=True), RUNTIME, "x86-64", "")
+    nothing = compile_unit(UnitSource([straight("lib.f1", 300)], frozenset(["lib.f1"]), offered=True), RUNTIME, "x86-64", "")
     assert nothing.inlinable == ""
     assert compile_unit(unit(HELPERS), RUNTIME, "x86-64", "").inlinable is None
 
