@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import weakref
 from types import FunctionType
@@ -73,6 +74,13 @@ def own_digest(dispatcher: Any) -> str:
     value = digest({**function_tree(func), **_options_tree(dispatcher)})
     _own[dispatcher] = (definition, content, value)
     return value
+
+
+def remember_options(dispatcher: Any) -> None:
+    """Make the digest of a method before it is compiled, for Numba then empties the dictionary of ``parallel={...}``."""
+    if any(isinstance(value, dict) for value in getattr(dispatcher, "targetoptions", {}).values()):
+        with contextlib.suppress(NotRelocatable):  # told when it is to be saved
+            own_digest(dispatcher)
 
 
 def default_content(func: FunctionType) -> tuple[bytes, ...] | None:

@@ -19,7 +19,7 @@ from aotnb.bridge.dispatchers import is_frozen
 from aotnb.bridge.environment import switches_digest
 from aotnb.bridge.libraries import linked_libraries
 from aotnb.bridge.loops import lifted_loops, loop_reads, name_loops
-from aotnb.bridge.methods import default_content, method_tree, own_digest
+from aotnb.bridge.methods import default_content, method_tree, own_digest, remember_options
 from aotnb.bridge.names import name_tree
 from aotnb.bridge.stencils import stencil_method
 from aotnb.bridge.typecodec import encode_type, encode_types
@@ -265,6 +265,7 @@ class Recorder:
     def _compile(self, request: _Request, compile_: Callable[[], Any]) -> Any:
         if self.before_compile is not None:
             self.before_compile(request.kind, request.dispatcher.py_func, request.args)
+        remember_options(request.dispatcher)
         self._requests.append(request)
         try:
             result = compile_()

@@ -1202,6 +1202,24 @@ OBJECTS_WITH_OVERLOADS += [
     ),
 ]
 
+FOREIGN_FUNCTIONS += [
+    kind(
+        "parallel_with_options",  # Numba empties the dictionary as it compiles
+        """
+            from numba import prange
+            @njit(parallel={"prange": True, "fusion": False})
+            def f(a):
+                for i in prange(a.shape[0]):
+                    a[i] *= 2
+                return a.sum()
+            print(f(np.ones(3)))
+        """,
+        '"fusion": False',
+        '"fusion": True',
+        changes=False,
+    ),
+]
+
 # by the kind of code in the list of what is left out
 LEFT = {
     "nameless_callee": """
