@@ -261,8 +261,9 @@ class _Board:
 
     def source(self, number: int) -> UnitSource:
         job = self.jobs[number]
-        offered = number in self._offered
-        return UnitSource(job.code.texts, job.exported, job.code.looping, job.size, job.suffix, job.names, job.helpers, offered)
+        code, offered = job.code, number in self._offered
+        shared = code.digest if code.targets > 1 else ""
+        return UnitSource(code.texts, job.exported, code.looping, job.size, job.suffix, job.names, job.helpers, offered, shared)
 
 
 def _compile_here(board: _Board, runtime: str) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aotnb.bridge import codegen
 from aotnb.building import shards
 from aotnb.building.functions import UnitCode
-from aotnb.building.shards import UnitJob, compile_all, deal, image_threads, urgency, weight_of
+from aotnb.building.shards import Crew, UnitJob, compile_all, deal, image_threads, urgency, weight_of
 from aotnb.errors import AotWarning, BuildError
 
 SQUARE = """
@@ -93,6 +94,48 @@ def test_equal_objects_for_any_number_of_shards(threads: Callable[[str], None]) 
         assert sorted(unit for shard in compiled.shards for unit in shard.units) == list(range(6))
         found.append([(item.data, item.bitcode, item.inlinable) for item in compiled.objects])
     assert found[0] == found[1] == found[2]
+
+
+def test_one_unit_for_several_targets_is_simplified_once(threads: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    code = UnitCode([SQUARE], targets=2)
+    kinds = (("x86-64", ""), ("haswell", ".1"))
+    jobs = [UnitJob(code, [], frozenset(["square.f0"]), cpu, "", suffix=suffix) for cpu, suffix in kinds]
+    jobs += some_jobs()[1:]
+    apart = [UnitJob(UnitCode([SQUARE], targets=2), [], job.exported, job.cpu, "", suffix=job.suffix) for job in jobs[:2]]
+    threads("2")
+    found = [(item.data, item.inlinable) for item in compile_all(jobs, "", silent).objects]
+    linked: list[str] = []
+    link = codegen._link
+
+    def watched(library: object, texts: Iterable[str]) -> frozenset[str]:
+        linked.extend(texts)
+        return link(library, texts)
+
+    monkeypatch.setattr(codegen, "_link", watched)
+    threads("1")
+    assert [(item.data, item.inlinable) for item in compile_all(jobs, "", silent).objects] == found
+    assert linked.count(SQUARE) == 1
+    assert [item.data for item in compile_all(apart, "", silent).objects] == [data for data, _ in found[:2]]
+
+
+def test_a_unit_is_begun_while_another_process_makes_what_it_inlines() -> None:
+    jobs = some_jobs()
+    board = shards._Board(jobs, {}, [[0, 1], [2, 3, 4, 5]], silent)
+    assert (board.next_of(0), board.next_of(1)) == (0, 2)
+    board.optimised(0, SQUARE)
+    assert board.inlined(2) == [SQUARE]
+    assert [board.next_of(0) for _ in range(5)] == [1, 3, 4, 5, None]
+
+
+def test_processes_are_started_early_for_what_is_large(threads: Callable[[str], None]) -> None:
+    threads("2")
+    with Crew.early(9) as crew:
+        assert crew.workers == []
+    with Crew.early(10) as crew:
+        (worker,) = crew.workers
+        compiled = compile_all(some_jobs(), "", silent, crew=crew)
+        assert len(compiled.shards) == 2
+        assert not _is_running(worker._process.pid)
 
 
 def test_what_is_known_is_not_compiled(threads: Callable[[str], None]) -> None:
