@@ -35,6 +35,8 @@ DATA_SYMBOLS = re.compile(r"PyExc_\w+|_numba_hashsecret_\w+")
 DATA_PREFIX = "aotnb.data."
 _FUNCTION = re.compile(r'(?:declare|define) [^@]*@("[^"]*"|[\w.$-]+)\(')
 _CONSTANT = re.compile(r'@("[^"]*"|[\w.$-]+) = (?!external |extern_weak )')
+_LINKAGE = re.compile(r'linkageName: "([^"]*)"')
+_VERSION = re.compile(r"B\d+v\d+")
 _DECLARATION = re.compile(r"^declare .*$", re.MULTILINE)
 _BLOCK = re.compile(r'^("[^"]*"|[\w.$-]+):', re.MULTILINE)  # of a block
 _SUCCESSOR = re.compile(r'label %("[^"]*"|[\w.$-]+)')
@@ -138,11 +140,17 @@ class _Rewriter:
         self._types = {match[1] for line in lines if line[:1] == "%" and (match := _TYPE.match(line))}
         start = next(number for number, line in enumerate(lines) if line.startswith("target triple"))
         parts = [("", "\n".join(lines[start + 1 :])), *map(_body, functions)]
+        parts = [(body, _LINKAGE.sub(self._linkage, rest)) for body, rest in parts]
         renamed = [(self._rename(body), self._rename(_DECLARATION.sub("", rest))) for body, rest in parts]
         # what nothing mentions is not needed: Numba declares functions to have their type
         declared = [line for _, rest in parts for line in _DECLARATION.findall(rest)]
         used = [line for line in declared if (match := _FUNCTION.match(line)) is None or f"@{match[1]}" in self.globals]
         return [*renamed, ("", self._rename("\n".join(used)))]
+
+    def _linkage(self, match: re.Match[str]) -> str:
+        """Return the name that debug information has for a function: Numba's has the number of a compilation in it."""
+        name = match[1]
+        return f'linkageName: "{self.own.get(name) or self.known.get(name) or _VERSION.sub("", name)}"'
 
     def _rename(self, text: str) -> str:
         """Rename what stands outside of functions, or in one function, whose names are its own."""
@@ -265,7 +273,7 @@ def canonicalize(raw: RawLibrary, known: dict[str, str]) -> CanonicalLibrary:
     name = f"{_identifier(raw.label)}.{digest([raw.identity, joined, sorted(rewriter.uses)])[:20]}"
     return CanonicalLibrary(
         name=name,
-        text=_PLACEHOLDER.sub(lambda match: f'@"{name}.{match.group(1)}"', joined),
+        text=_PLACEHOLDER.sub(lambda match: f'@"{name}.{match.group(1)}"', joined).replace(f'"{SELF}.', f'"{name}.'),
         functions={numba_name: placeholder.replace(SELF, name, 1) for numba_name, placeholder in own.items()},
         slots={slot.replace(SELF, name, 1): value for value, slot in rewriter.slots.items()},
         externals=rewriter.externals,

@@ -329,3 +329,22 @@ def test_what_is_declared_for_its_type_alone_is_not_needed() -> None:
     assert canonical(raw).externals == canonical(ADD).externals
     called = raw.replace("  ret ", "  %spare = call i64 @next_uint64(i64 0)\n  ret ", 1)
     assert canonical(called).externals == canonical(ADD).externals | {"next_uint64"}
+
+
+DEBUG = """
+!llvm.dbg.cu = !{!0}
+!llvm.module.flags = !{!1}
+!0 = distinct !DICompileUnit(language: DW_LANG_C_plus_plus, file: !2, emissionKind: FullDebug)
+!1 = !{i32 2, !"Debug Info Version", i32 3}
+!2 = !DIFile(filename: "f.py", directory: "/")
+!3 = distinct !DISubprogram(name: "f", linkageName: "f_v1_B42c8tJTC", file: !2, type: !4, spFlags: DISPFlagDefinition, unit: !0)
+!4 = !DISubroutineType(types: !{null})
+"""
+
+
+def test_debug_information_has_the_canonical_name() -> None:
+    text = ADD.replace("(i64 %x.3) {", "(i64 %x.3) !dbg !3 {") + DEBUG
+    one, other = canonical(text), canonical(text.replace("f_v1_B42c8tJTC", "f_v77_other"))
+    assert (one.name, one.text) == (other.name, other.text)
+    assert f'linkageName: "{one.name}.f0"' in one.text
+    ll.parse_assembly(one.text).verify()
