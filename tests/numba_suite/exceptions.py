@@ -45,6 +45,23 @@ LOOKS_AT_COMPILATION: dict[str, str] = {
     "test_array_exprs.TestOptionalsExceptions.test_optional_array_type_exception_on_none": _SIGNATURES,
     "test_array_exprs.TestOptionalsExceptions.test_optional_scalar_type_exception_on_none": _SIGNATURES,
     "test_array_exprs.TestRewriteIssues.test_annotations": _INSPECT,
+    **dict.fromkeys(
+        (f"test_annotations.TestTypeAnnotation.test_delete{what}" for what in ("", "_extended_lifetimes", "_standard_lifetimes")),
+        _INSPECT,
+    ),
+    "test_array_analysis.TestArrayAnalysisInterface.test_array_analysis_extensions": "how often the compiler calls an analysis",
+    "test_codegen.TestWrappers.test_noinline_on_main_call": _INSPECT,
+    **dict.fromkeys(
+        (
+            f"test_comprehension.TestArrayComprehension.test_{name}"
+            for name in (
+                "comp_nest_with_array_conditional", "comp_nest_with_array_noinline", "comp_with_array_conditional",
+                "comp_with_array_noinline", "comp_with_array_noinline_issue_6053", "empty_list_not_removed", "no_array_comp",
+                "reuse_of_array_var",
+            )
+        ),
+        _INSPECT,
+    ),
     "test_closure.TestInlinedClosure.test_closure_renaming_scheme": "the IR that the compiler kept in the metadata",
     **dict.fromkeys(
         (
