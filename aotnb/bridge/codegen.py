@@ -36,9 +36,9 @@ class ImageLibrary(AOTCodeLibrary):
 
     def _optimize_functions(self, ll_module: Any) -> None:
         ll_module.data_layout = self._codegen._data_layout
+        passes, builder = self._codegen._function_pass_manager()
         for function in ll_module.functions:
             if not function.is_declaration:
-                passes, builder = self._codegen._function_pass_manager()
                 passes.run(function, builder)
 
 
@@ -207,14 +207,28 @@ def compile_unit(
 def _read(library: Any, unit: UnitSource, runtime: str, known: dict[str, Simplified]) -> tuple[frozenset[str], frozenset[str]]:
     """Bring the code of a unit into *library*, after the function passes; return the functions of the runtime and its own."""
     if not unit.code:
-        return _link(library, [runtime]), _link(library, unit.own)
+        return _link_runtime(library, runtime), _link(library, unit.own)
     if unit.code not in known:
         shared = _of_no_cpu().create_library("unit")
-        runtime_names, own = _link(shared, [runtime]), _link(shared, unit.own)
-        known[unit.code] = Simplified(shared._final_module.as_bitcode(), runtime_names, own)
+        names, own = _link_runtime(shared, runtime), _link(shared, unit.own)
+        known[unit.code] = Simplified(shared._final_module.as_bitcode(), names, own)
     found = known[unit.code]
     library._final_module = ll.parse_bitcode(found.bitcode, library.context)
     return found.runtime, found.own
+
+
+def _link_runtime(library: Any, runtime: str) -> frozenset[str]:
+    bitcode, names = _simplified_runtime(runtime)
+    library._final_module.link_in(ll.parse_bitcode(bitcode, library.context))
+    return names
+
+
+@functools.cache
+def _simplified_runtime(runtime: str) -> tuple[bytes, frozenset[str]]:
+    """Return Numba's runtime helpers after the function passes, and their names."""
+    library = _of_no_cpu().create_library("runtime")
+    names = _link(library, [runtime])
+    return library._final_module.as_bitcode(), names
 
 
 _INLINED = 250  # instructions; LLVM takes no function for inlining of which more than about 50 would be left over

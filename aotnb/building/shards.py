@@ -22,7 +22,7 @@ from aotnb.bridge.environment import apply_settings, compiler_settings, process_
 from aotnb.bridge.irtext import defined_functions
 from aotnb.bridge.symbols import is_helper
 from aotnb.building.functions import UnitCode
-from aotnb.building.worker import Channel, Worker
+from aotnb.building.worker import Channel, Worker, peak_memory
 from aotnb.core.digest import digest
 from aotnb.core.records import Shard
 from aotnb.errors import AotWarning, BuildError, UnitError
@@ -337,8 +337,6 @@ def serve() -> None:
 
 
 def _serve(channel: Channel, runtime: str) -> None:
-    import resource
-
     simplified: dict[str, Simplified] = {}
 
     def available() -> list[str]:
@@ -363,4 +361,4 @@ def _serve(channel: Channel, runtime: str) -> None:
             channel.send(("failed", BuildError(f"{type(error).__name__} in a shard: {error}; please report this")))
             continue
         item.inlinable = None  # sent already
-        channel.send(("emitted", (item, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)))
+        channel.send(("emitted", (item, peak_memory())))
