@@ -109,6 +109,13 @@ LOOKS_AT_COMPILATION: dict[str, str] = {
         ),
         _OWN_PIPELINE,
     ),
+    **dict.fromkeys(
+        (
+            f"test_llvm_pass_timings.TestLLVMPassTimings{name}"
+            for name in (".test_analyze", ".test_usage", "Disabled.test_disabled_behavior")
+        ),
+        "the times of LLVM's passes, which the compiler kept in the metadata",
+    ),
     "test_looplifting.TestLoopLiftingAnnotate.test_annotate_1": _INSPECT,
     "test_looplifting.TestLoopLiftingAnnotate.test_annotate_2": _INSPECT,
     "test_linalg.TestProduct.test_contiguity_warnings": _WARNING,
