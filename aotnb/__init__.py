@@ -95,7 +95,10 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 def __getattr__(name: str) -> Any:
     # the session imports Numba; `import aotnb` alone must stay cheap
     if name in __all__:
-        return getattr(importlib.import_module(_HOME.get(name, "aotnb.session")), name)
+        home = _HOME.get(name, "aotnb.session")
+        if home == "aotnb.saving":  # a process that waits for Numba (AOTNB_IMAGE) is served as soon as the session is there
+            importlib.import_module("aotnb.session")
+        return getattr(importlib.import_module(home), name)
     raise AttributeError(f"module 'aotnb' has no attribute {name!r}")
 
 

@@ -781,6 +781,8 @@ def test_the_environment_is_heard_where_aotnb_itself_imports_numba_first(run: Ru
     report(answers=len(use()), images=len(aotnb.status().images), jit=compiled())
     """
     assert run(script, AOTNB_IMAGE=str(image)) == {"answers": 6, "images": 1, "jit": []}
+    script = script.replace("aotnb.activate()", "from aotnb import save")
+    assert run(script, AOTNB_IMAGE=str(image)) == {"answers": 6, "images": 1, "jit": []}
 
 
 TWO_CLOSURES = """
