@@ -512,7 +512,7 @@ class Recorder:
             owner = self._by_library.get(id(linked))
             if owner is not None and owner is not frame and id(owner) not in known:
                 known.add(id(owner))
-                frame.callees.append(Callee(owner, owner.dispatcher))
+                frame.callees.append(Callee(owner, _dispatcher_with(linked, frame) or owner.dispatcher))
 
     def _register_served(self, disp: Any, args: tuple[Any, ...], cres: Any) -> None:
         """Make code that came from an image known, so that its callers can depend on it."""
@@ -741,6 +741,15 @@ class Recorder:
                 frame.problem("incoherent", f"its callee {instance.qualname} is incoherent")
                 return
             stack.extend(callee.instance for callee in instance.callees)
+
+
+def _dispatcher_with(library: Any, frame: Instance) -> Any:
+    """Return the dispatcher that a function read which holds this code: a second one of equal content has that of the first."""
+    for read in frame.reads.values():
+        for _, disp in numba_facts.dispatchers_in_value(read.value):
+            if any(known is library for _, known in numba_facts.compiled_overloads(disp)):
+                return disp
+    return None
 
 
 def _outermost(frame: Instance) -> Instance:

@@ -476,6 +476,21 @@ JITCLASSES = [
 ]
 
 ALIKE = [
+    # explicit signatures: the caller asks the second one for nothing, and links the code that the first one had
+    kind(
+        "second_function_of_equal_content",
+        """
+            def g(x):
+                return x + 1
+            first, second = (njit("int64(int64)")(g) for _ in range(2))
+            @njit("int64(int64)")
+            def f(x):
+                return second(x) * 2
+            print(first(1), f(3))
+        """,
+        "x + 1",
+        "x + 2",
+    ),
     Scenario(
         "closures_over_jitclasses_of_one_definition",
         main="""

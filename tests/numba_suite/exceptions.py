@@ -26,6 +26,8 @@ _CACHE = "hits of Numba's disk cache, which is not used"
 _SIGNATURES = "the signatures of a function that only compiled code has called; code of an image has it inside"
 _OWN_PIPELINE = "runs a compiler pipeline by itself"
 _WARNING = "a warning that the compiler prints"
+_FREED = "that a function is freed; what was compiled is kept for the next save"
+_PRINTS = "what the compiler prints while it compiles"
 _INSPECT = "what the compiler prints about code: an image has neither Numba IR nor its names"
 
 # test (without numba.tests.) -> what it looks at
@@ -75,9 +77,32 @@ LOOKS_AT_COMPILATION: dict[str, str] = {
                 "TestParforsDebug.test_array_debug_opt_stats",
             )
         ),
-        "what the compiler prints while it compiles",
+        _PRINTS,
     ),
-    "test_dispatcher.TestDispatcher.test_serialization": "that a function is freed; what was compiled is kept for the next save",
+    "test_dispatcher.TestDispatcher.test_serialization": _FREED,
+    **dict.fromkeys(
+        (
+            f"test_event.TestEvent.test_{name}"
+            for name in (
+                "compiler_lock_event", "global_register", "lifted_dispatcher", "llvm_lock_event", "recording_listener",
+                "run_pass_event", "timing_properties",
+            )
+        ),
+        "events of the compiler",
+    ),
+    "test_fastmath.TestFastMath.test_guvectorize": _PRINTS,
+    "test_fastmath.TestFastMath.test_vectorize": _PRINTS,
+    **dict.fromkeys(
+        (
+            f"test_func_lifetime.TestFuncLifetime.test_{name}"
+            for name in (
+                "global_func_lifetime", "global_func_lifetime_npm", "global_obj_lifetime", "inner_function_lifetime",
+                "inner_function_lifetime_npm", "local_func_lifetime", "local_func_lifetime_npm",
+            )
+        ),
+        _FREED,
+    ),
+    "test_gil.TestGILRelease.test_object_mode": _WARNING,
     "test_dispatcher.TestDispatcherMethods.test_inspect_cfg": _INSPECT,
     "test_dispatcher.TestDispatcherMethods.test_inspect_cfg_with_python_wrapper": _INSPECT,
     "test_dispatcher.TestDispatcherMethods.test_inspect_llvm": _INSPECT,
