@@ -177,6 +177,8 @@ def dtype_tree(dtype: np.dtype[Any]) -> Tree:
 
 
 def _array(value: np.ndarray) -> Tree:
+    if type(value) is np.recarray:  # an array of records to the compiler
+        return ["recarray", _array(value.view(np.ndarray))]
     if type(value) is not np.ndarray:
         raise NotRelocatable(refusal("value", type=f"{type(value).__qualname__}, a subclass of numpy.ndarray,"))
     head = [dtype_tree(value.dtype), list(value.shape), value.flags.writeable, value.flags.aligned]

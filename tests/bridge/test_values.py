@@ -129,6 +129,7 @@ REBUILT: dict[str, Any] = {
 
 COMPARED: dict[str, Any] = {
     "array": np.arange(3),
+    "array of records": np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]),
     "big array": np.zeros(ADDRESS_LIMIT + 1, np.uint8),
     "strided array": np.arange(10)[::2],
     "jitted": jitted,
@@ -213,6 +214,8 @@ DIFFERENT: list[tuple[Any, Any]] = [
     (1.0, 1 + 0j),
     (0.0, -0.0),
     (1, np.int64(1)),
+    (np.rec.array([(1,)], dtype=[("a", "i4")]), np.rec.array([(2,)], dtype=[("a", "i4")])),
+    (np.rec.array([(1,)], dtype=[("a", "i4")]), np.array([(1,)], dtype=[("a", "i4")])),
     (np.int32(1), np.int64(1)),
     (np.float64(1.0), 1.0),
     ("1", 1),

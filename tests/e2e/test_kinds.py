@@ -686,6 +686,22 @@ CALLBACKS = [
 
 STRUCTS = [
     kind(
+        "global_array_of_records",
+        """
+            TABLE = np.rec.array([(1, 2.0), (3, 4.0)], dtype=[("a", "i4"), ("b", "f8")])
+            @njit
+            def f(i):
+                return TABLE[i].a * TABLE[i].b
+            @njit
+            def g(x):
+                return x + 1
+            print(f(1), g(1))
+        """,
+        "4.0",
+        "5.0",
+        hit=["g"],
+    ),
+    kind(
         "typed_sets_polynomials_and_slices",
         """
             from numba import int64, literally
