@@ -78,7 +78,9 @@ def save(
     with _writing(where, append=append, journal=journal) as keep:
         failed: frozenset[str] = frozenset()
         while True:
-            with early_crew(session.recorder.instances if trace is None else trace.instances) as crew:
+            # of what is added to something, most may have been compiled before
+            new = () if keep or journal else session.recorder.instances if trace is None else trace.instances
+            with early_crew(new) as crew:
                 job, done = _job(session, where, trace, keep, base, cpu_target, progress, journal=journal, failed=failed)
                 try:
                     return done(dump(job, where, link=link, journal=journal, progress=progress, emit=emit, crew=crew))
