@@ -10,7 +10,7 @@ Glossary: *own* function = defined in this library; *slot* = a hidden global var
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from aotnb.core.digest import digest
@@ -27,6 +27,7 @@ _PLACEHOLDER = re.compile(rf'@"?{SELF}\.([\w.]+)"?')
 ENVIRONMENT = "_ZN08NumbaEnv"
 PICKLE = ".const.picklebuf."
 PICKLE_DATA = ".const.pickledata."
+_PICKLED = re.compile(r"\.const\.picklebuf\.([\w$-]+)")
 DYNAMIC = "numba.dynamic.globals."
 UNRESOLVED = ".numba.unresolved$"
 MISSING_ENVIRONMENT = ".const.missing Environment: "
@@ -71,6 +72,11 @@ class CanonicalLibrary:
 def defined_functions(text: str) -> list[str]:
     """Return the functions that the text of a module defines, in order."""
     return [match[1].strip('"') for part in _parts(text)[1:] if (match := _FUNCTION.match(part))]
+
+
+def pickled_objects(texts: Iterable[str]) -> list[str]:
+    """Return the keys of the pickled objects that modules use, in the order in which they become slots."""
+    return list(dict.fromkeys(key for text in texts for key in _PICKLED.findall(text)))
 
 
 def _parts(text: str) -> list[str]:

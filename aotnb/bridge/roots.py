@@ -123,6 +123,20 @@ def object_root(obj: Any, owners: Iterable[Any]) -> tuple[Any, Tree]:
     return owners[0], ["value", tree]
 
 
+def object_content(obj: Any) -> Tree:
+    """Return what tells code that uses this pickled object from code that uses another one.
+
+    Where an exception is raised does not: it moves with the source.
+    """
+    try:
+        if _is_exception_info(obj):
+            exc, args, _ = obj
+            return [None if exc is None else value_tree(exc), None if args is None else [_argument(arg) for arg in args]]
+        return value_tree(obj)
+    except NotRelocatable:  # told where the object is to be saved
+        return None
+
+
 def _is_exception_info(obj: Any) -> bool:
     return (
         isinstance(obj, tuple)

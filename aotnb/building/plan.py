@@ -14,11 +14,11 @@ from aotnb.bridge.codegen import runtime_functions
 from aotnb.bridge.environment import process_tree
 from aotnb.bridge.generators import generator_names, returns_generator
 from aotnb.bridge.inner import inner_tree
-from aotnb.bridge.irtext import CanonicalLibrary, RawLibrary, canonicalize, large_numbers, unordered
+from aotnb.bridge.irtext import CanonicalLibrary, RawLibrary, canonicalize, large_numbers, pickled_objects, unordered
 from aotnb.bridge.libraries import LibraryFacts, library_facts, linked_libraries
 from aotnb.bridge.methods import method_tree, own_digest
 from aotnb.bridge.native import is_mapped
-from aotnb.bridge.roots import environment_consts, object_root
+from aotnb.bridge.roots import environment_consts, object_content, object_root
 from aotnb.bridge.symbols import is_helper, lack
 from aotnb.bridge.typecodec import encode_type, encode_types
 from aotnb.bridge.values import by_address, c_address, is_fixed_module
@@ -449,7 +449,8 @@ class Planner:
             label = group.label = self._label(owners, group.members)
             for facts in group.members:
                 self._wrap_callees(facts)
-            raw = RawLibrary(label, [text for facts in group.members for text in facts.texts], identity)
+            texts = [text for facts in group.members for text in facts.texts]
+            raw = RawLibrary(label, texts, [identity, self._pickled(texts)])
             group.canonical = canonicalize(raw, self._known)
             self._known.update(group.canonical.functions)
             for slot, (kind, key) in group.canonical.slots.items():
@@ -500,6 +501,10 @@ class Planner:
             sorted((read.kind, read.name, read.digest) for read in owner.reads.values() if read.kind == "free" or read.own),
             *([["twin", number]] if (number := self._twins.get(id(owner))) else []),
         ]
+
+    def _pickled(self, texts: list[str]) -> list[Any]:
+        """Return the content of the pickled objects in code, such as arguments of exceptions: its text has slots for them."""
+        return [object_content(self.recorder.serialized_objects[key]) for key in pickled_objects(texts)]
 
     def _describe_libraries(self, groups: list[_Group]) -> dict[str, Library]:
         found = {}

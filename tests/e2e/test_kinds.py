@@ -1251,6 +1251,39 @@ FOREIGN_FUNCTIONS += [
     ),
 ]
 
+OBJECTS_WITH_OVERLOADS += [
+    kind(
+        "messages_that_name_the_type",  # Numba's code for hash(...) of both is the same but for the message
+        """
+            from numba import typed, types
+            from numba.extending import overload
+            def g(x):
+                pass
+            @overload(g)
+            def refuse(x):
+                message = f"nothing for {x}"
+                def implementation(x):
+                    raise ValueError(message)
+                return implementation
+            @njit
+            def f(x):
+                return hash(x), 1
+            @njit
+            def h(x):
+                return g(x)
+            for value in typed.Dict.empty(types.int64, types.int64), typed.List.empty_list(types.int64):
+                for call in f, h:
+                    try:
+                        call(value)
+                    except Exception as error:
+                        print(error)
+        """,
+        "(x), 1",
+        "(x), 2",
+        changes=False,
+    ),
+]
+
 # by the kind of code in the list of what is left out
 LEFT = {
     "nameless_callee": """
