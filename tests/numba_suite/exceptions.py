@@ -64,28 +64,6 @@ LOOKS_AT_COMPILATION: dict[str, str] = {
         ),
         _INSPECT,
     ),
-    **dict.fromkeys(
-        (
-            f"test_event.TestEvent.test_{name}"
-            for name in (
-                "compiler_lock_event", "global_register", "lifted_dispatcher", "llvm_lock_event", "recording_listener",
-                "run_pass_event", "timing_properties",
-            )
-        ),
-        "events of the compiler",
-    ),
-    **dict.fromkeys((f"test_fastmath.TestFastMath.test_{name}" for name in ("guvectorize", "vectorize")), _INSPECT),
-    **dict.fromkeys(
-        (
-            f"test_func_lifetime.TestFuncLifetime.test_{name}"
-            for name in (
-                "global_func_lifetime", "global_func_lifetime_npm", "global_obj_lifetime", "inner_function_lifetime",
-                "inner_function_lifetime_npm", "local_func_lifetime", "local_func_lifetime_npm",
-            )
-        ),
-        "that a function is freed; what was compiled is kept for the next save",
-    ),
-    "test_gil.TestGILRelease.test_object_mode": _WARNING,
     "test_closure.TestInlinedClosure.test_closure_renaming_scheme": "the IR that the compiler kept in the metadata",
     **dict.fromkeys(
         (
