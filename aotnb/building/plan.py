@@ -504,7 +504,8 @@ class Planner:
 
     def _pickled(self, texts: list[str]) -> list[Any]:
         """Return the content of the pickled objects in code, such as arguments of exceptions: its text has slots for them."""
-        return [object_content(self.recorder.serialized_objects[key]) for key in pickled_objects(texts)]
+        known = self.recorder.serialized_objects
+        return [object_content(known[key]) for key in pickled_objects(texts) if key in known]  # a string may look like one
 
     def _describe_libraries(self, groups: list[_Group]) -> dict[str, Library]:
         found = {}
