@@ -148,6 +148,8 @@ def _is_exception_info(obj: Any) -> bool:
 
 
 def _argument(arg: Any) -> Tree:
+    if isinstance(arg, str) and arg.startswith("missing Environment: "):  # what follows has the number of a compilation
+        arg = "missing Environment"
     return ["runtime"] if isinstance(arg, llvm_ir.Value) else value_tree(arg)
 
 
