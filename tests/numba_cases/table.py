@@ -169,8 +169,8 @@ What the second of two processes gets, case by case. The cases are scripts in `t
 `python tests/numba_cases/table.py --write`. Both columns are runs, not claims.
 
 *hit*, *served*: nothing was compiled. *compiled again*, *compiled afresh*: the answer is right, and the time was spent. *refused*: Numba says
-that it cannot store it. *c09* crashes wherever it is compiled: the second process has no such function. aotnb refuses the image with one
-sentence, and then Numba compiles.
+that it cannot store it. *c09* crashes wherever it is compiled: the second process has no such function. aotnb does not serve it, with the
+reason `not_relocatable`, and then Numba compiles.
 
 """
 
