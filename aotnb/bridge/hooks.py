@@ -33,7 +33,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.typing import context as typing_context
 from numba.core.typing import templates
 from numba.experimental.jitclass import boxing
-from numba.np.ufunc import ufuncbuilder
+from numba.np.ufunc import parallel, ufuncbuilder
 from numba.stencils.stencil import StencilFunc
 
 from aotnb.bridge.extensions import names_of_local_types, names_of_types
@@ -210,6 +210,26 @@ def _gufunc_wrapper(original: Any) -> Any:
             return original(py_func, cres, sin, sout, cache=cache, is_parfors=is_parfors)
 
         return build() if _observer is None or is_parfors else _observer.wrapper("gufunc", cres, (sin, sout), build)
+
+    return build_gufunc_wrapper
+
+
+def _parallel_ufunc_wrapper(original: Any) -> Any:
+    def build_ufunc_wrapper(library: Any, context: Any, fname: str, signature: Any, cres: Any) -> Any:
+        def build() -> Any:
+            return original(library, context, fname, signature, cres)
+
+        return build() if _observer is None else _observer.wrapper("parallel ufunc", cres, signature, build)
+
+    return build_ufunc_wrapper
+
+
+def _parallel_gufunc_wrapper(original: Any) -> Any:
+    def build_gufunc_wrapper(py_func: Any, cres: Any, sin: Any, sout: Any, cache: Any, is_parfors: bool) -> Any:
+        def build() -> Any:
+            return original(py_func, cres, sin, sout, cache=cache, is_parfors=is_parfors)
+
+        return build() if _observer is None or is_parfors else _observer.wrapper("parallel gufunc", cres, (sin, sout), build)
 
     return build_gufunc_wrapper
 
@@ -481,6 +501,8 @@ PATCHES: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (ufuncbuilder.UFuncDispatcher, "enable_caching", _enable_caching),
     (ufuncbuilder, "build_ufunc_wrapper", _ufunc_wrapper),
     (ufuncbuilder, "build_gufunc_wrapper", _gufunc_wrapper),
+    (parallel, "build_ufunc_wrapper", _parallel_ufunc_wrapper),
+    (parallel, "build_gufunc_wrapper", _parallel_gufunc_wrapper),
     (compiler.CompilerBase, "_compile_core", _compile_core),
     (interpreter.Interpreter, "interpret", _interpret),
     (untyped_passes, "convert_code_obj_to_function", _made_function),

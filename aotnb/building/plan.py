@@ -31,7 +31,7 @@ from aotnb.core.left_out import refusal
 from aotnb.core.records import Dropped, Unexplained
 from aotnb.core.text import symbol_text
 from aotnb.errors import NotRelocatable
-from aotnb.image.model import CodeInstance, Library, Manifest, library_of, method_key
+from aotnb.image.model import PARALLEL_LOOPS, UFUNC_LOOPS, CodeInstance, Library, Manifest, library_of, method_key
 from aotnb.image.reader import ImageReader
 from aotnb.tracing.instance import Instance, Read
 from aotnb.tracing.paths import dispatcher_path, is_unnamed, where_read
@@ -278,7 +278,7 @@ class Planner:
             resolved=sorted({self.builder.name(numba_facts.key_name(key)) for key in instance.resolved}),
             entry=False,
             seconds=0.0,
-            parallel=bool(result is not None and result.reload_init),
+            parallel=bool(result is not None and result.reload_init) or any(kind in PARALLEL_LOOPS for kind in instance.wrappers),
             extra=self._wrapper_extra(instance),
             inherits=named and instance.kind == "function" and numba_facts.inherits_flags(instance.dispatcher, instance.flags),
         )
@@ -302,7 +302,7 @@ class Planner:
     def _wrapper_extra(self, instance: Instance) -> Any:
         extra = {}
         for kind, (_, _, detail) in instance.wrappers.items():
-            if kind == "ufunc":
+            if kind in UFUNC_LOOPS:
                 extra[kind] = [encode_types(detail.args), encode_type(detail.return_type)]
             else:
                 extra[kind] = [[list(dims) for dims in side] for side in detail]

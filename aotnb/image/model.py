@@ -15,7 +15,11 @@ from aotnb.core.roots import UnresolvedRoot
 
 Tree = Any
 
-FORMAT_VERSION = 8
+FORMAT_VERSION = 9
+
+# the kinds of loops around kernels; those that threads run call a loop of the other kinds
+UFUNC_LOOPS = ("ufunc", "parallel ufunc")
+PARALLEL_LOOPS = ("parallel ufunc", "parallel gufunc")
 
 
 @dataclass(slots=True)
@@ -62,7 +66,7 @@ class CodeInstance:
     config: str
     signature: str
     library: str
-    symbols: dict[str, str]  # "native", "python", "ufunc", "gufunc" -> canonical function name
+    symbols: dict[str, str]  # "native", "python", a kind of loop around a kernel -> canonical function name
     edges: list[Edge]
     callees: list[list[Any]]  # [index of the code instance, path or None]
     consts: list[int]

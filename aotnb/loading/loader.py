@@ -25,7 +25,7 @@ from aotnb.core.targets import Match, match_target
 from aotnb.core.text import type_text, unlikeness
 from aotnb.errors import ImageRejected, NotRelocatable
 from aotnb.image.journal import read_journal
-from aotnb.image.model import CodeInstance, code_libraries, library_of
+from aotnb.image.model import UFUNC_LOOPS, CodeInstance, code_libraries, library_of
 from aotnb.image.reader import ImageReader
 from aotnb.image.trust import user_key
 from aotnb.loading.mapped import LoadedImage
@@ -388,13 +388,12 @@ class Resolver:
         image, number = library.entry
         instance = image.reader.instance(number)
         name = instance.symbols.get(kind)
-        if kind == "ufunc":
+        if kind in UFUNC_LOOPS:
             asked: Any = [encode_types(extra.args), encode_type(extra.return_type)]
         else:
             asked = [[list(dims) for dims in side] for side in extra]
         if name is None or instance.extra.get(kind) != asked:
             return None
-        # a parallel ufunc compiles a loop of its own around this one, and links it
         return install.wrapper_info(library.part(library_of(name)), cres.environment, library.rename(name))
 
 

@@ -1193,3 +1193,33 @@ def test_a_message_names_the_live_objects_of_the_process(run: Run, tmp_path: Pat
     asked, fresh = ([line.strip() for line in "\n".join(edited[way]).splitlines()] for way in ("asked", "fresh"))
     assert asked == fresh
     assert edited["served"] == ["fixed", *(case for case in cases if case != "specific")]
+
+
+PARALLEL_UFUNCS = """
+import numpy as np
+from numba import guvectorize, vectorize
+from numba.np.ufunc import parallel
+
+built = []
+build = parallel.build_gufunc_kernel
+parallel.build_gufunc_kernel = lambda *args: built.append(args[3]) or build(*args)
+
+@vectorize(["f8(f8, f8)"], target="parallel")
+def scaled(a, b):
+    return a * b + 1
+
+@guvectorize(["(f8[:], f8[:])", "(f4[:], f4[:])"], "(n)->(n)", target="parallel")
+def doubled(a, result):
+    for i in range(a.shape[0]):
+        result[i] = a[i] * 2
+
+answers = [scaled(np.arange(4.0), 2.0).tolist(), doubled(np.ones((3, 2))).sum(), float(doubled(np.ones(3, np.float32)).sum())]
+"""
+
+
+def test_loops_that_threads_run_are_in_the_image(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "ufuncs.py").write_text(PARALLEL_UFUNCS)
+    tell = "import ufuncs\nreport(answers=ufuncs.answers, built=len(ufuncs.built), jit=compiled())"
+    first = run(f"aotnb.activate()\nimport ufuncs\naotnb.save(IMAGE)\n{tell}")
+    assert first["built"] == 3
+    assert run(f"aotnb.load(IMAGE)\n{tell}") == {"answers": first["answers"], "built": 0, "jit": []}
