@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aotnb import log, settings, workload
 from aotnb.bridge import compat, hooks
 from aotnb.bridge import inspect as numba_facts
+from aotnb.bridge.typing_errors import words
 from aotnb.core.digest import digest
 from aotnb.core.faces import Faces
 from aotnb.core.records import Compilation, Dropped, Invalidation, LoadReport, Miss, Served, Specialization, Status
@@ -129,7 +130,7 @@ class Session:
             return "code"
         assert self.resolver.expected_of is not None
         tree = self.resolver.expected_of.root(expected, expected.refusal[0])[1]
-        return f"the error {digest(tree)}"
+        return f"the error {digest(words(tree))}"
 
 
 def _outcome(instance: Instance) -> str:
@@ -139,7 +140,7 @@ def _outcome(instance: Instance) -> str:
     if instance.result is not None:
         return "code"
     known = isinstance(instance.refused, tuple)
-    return f"the error {digest(instance.refused[0])}" if known else f"an error that cannot be stored: {instance.refused}"
+    return f"the error {digest(words(instance.refused[0]))}" if known else f"an error that cannot be stored: {instance.refused}"
 
 
 _session: Session | None = None

@@ -43,6 +43,11 @@ _INSIDE = "_implementation"
 _SITE = os.path.dirname(_ROOT)  # to which the files of overloads are relative
 
 
+def words(tree: Tree) -> list[str]:
+    """Return the words of an encoded error, sorted: Numba writes sets as they come, and indents by how often it has tried."""
+    return sorted(re.findall(r"\w+", repr(tree).replace("\\n", " ")))
+
+
 def is_typing_error(error: BaseException) -> bool:
     """Return whether Numba remembers this error for a signature: one of its own classes, raised by typing."""
     return isinstance(error, errors.TypingError) and type(error).__module__ == errors.__name__
