@@ -44,6 +44,7 @@ def run_module(module: str, out: Path, limit: float, patterns: list[str]) -> dic
             "AOTNB_HOME": str(out / "home"),
             "NUMBA_CACHE_DIR": str(out / "cache" / f"{module}-{mode}"),
             "PYTHONHASHSEED": "0",
+            "SUBPROC_TEST": "1",  # as test_parfors asks: it starts a process for each test otherwise, where nothing is seen
         }
         if mode == VERIFY:
             environment["AOTNB_VERIFY"] = "1"
