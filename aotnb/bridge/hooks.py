@@ -204,12 +204,12 @@ def _ufunc_wrapper(original: Any) -> Any:
     return build_ufunc_wrapper
 
 
-def _gufunc_wrapper(original: Any) -> Any:
+def _gufunc_wrapper(kind: str, original: Any) -> Any:
     def build_gufunc_wrapper(py_func: Any, cres: Any, sin: Any, sout: Any, cache: Any, is_parfors: bool) -> Any:
         def build() -> Any:
             return original(py_func, cres, sin, sout, cache=cache, is_parfors=is_parfors)
 
-        return build() if _observer is None or is_parfors else _observer.wrapper("gufunc", cres, (sin, sout), build)
+        return build() if _observer is None or is_parfors else _observer.wrapper(kind, cres, (sin, sout), build)
 
     return build_gufunc_wrapper
 
@@ -222,16 +222,6 @@ def _parallel_ufunc_wrapper(original: Any) -> Any:
         return build() if _observer is None else _observer.wrapper("parallel ufunc", cres, signature, build)
 
     return build_ufunc_wrapper
-
-
-def _parallel_gufunc_wrapper(original: Any) -> Any:
-    def build_gufunc_wrapper(py_func: Any, cres: Any, sin: Any, sout: Any, cache: Any, is_parfors: bool) -> Any:
-        def build() -> Any:
-            return original(py_func, cres, sin, sout, cache=cache, is_parfors=is_parfors)
-
-        return build() if _observer is None or is_parfors else _observer.wrapper("parallel gufunc", cres, (sin, sout), build)
-
-    return build_gufunc_wrapper
 
 
 def _compile_core(original: Any) -> Any:
@@ -500,9 +490,9 @@ PATCHES: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (ufuncbuilder.UFuncDispatcher, "_compile_core", _ufunc_compile),
     (ufuncbuilder.UFuncDispatcher, "enable_caching", _enable_caching),
     (ufuncbuilder, "build_ufunc_wrapper", _ufunc_wrapper),
-    (ufuncbuilder, "build_gufunc_wrapper", _gufunc_wrapper),
+    (ufuncbuilder, "build_gufunc_wrapper", functools.partial(_gufunc_wrapper, "gufunc")),
     (parallel, "build_ufunc_wrapper", _parallel_ufunc_wrapper),
-    (parallel, "build_gufunc_wrapper", _parallel_gufunc_wrapper),
+    (parallel, "build_gufunc_wrapper", functools.partial(_gufunc_wrapper, "parallel gufunc")),
     (compiler.CompilerBase, "_compile_core", _compile_core),
     (interpreter.Interpreter, "interpret", _interpret),
     (untyped_passes, "convert_code_obj_to_function", _made_function),
