@@ -112,8 +112,7 @@ def object_root(obj: Any, owners: Iterable[Any]) -> tuple[Any, Tree]:
     if _is_exception_info(obj):
         exc, args, location = obj
         owner, place = _location(location, owners)
-        arguments = None if args is None else [_argument(arg) for arg in args]
-        return owner, ["exception", None if exc is None else value_tree(exc), arguments, place]
+        return owner, ["exception", *_raised(exc, args), place]
     if not owners:
         raise NotRelocatable("a wrapper holds a pickled object")
     tree = value_tree(obj)
@@ -131,7 +130,7 @@ def object_content(obj: Any) -> Tree:
     try:
         if _is_exception_info(obj):
             exc, args, _ = obj
-            return [None if exc is None else value_tree(exc), None if args is None else [_argument(arg) for arg in args]]
+            return _raised(exc, args)
         return value_tree(obj)
     except NotRelocatable:  # told where the object is to be saved
         return None
@@ -145,6 +144,12 @@ def _is_exception_info(obj: Any) -> bool:
         and (obj[1] is None or isinstance(obj[1], tuple))
         and (obj[2] is None or isinstance(obj[2], tuple))  # the parts of a slice are three as well
     )
+
+
+def _raised(exc: Any, args: tuple[Any, ...] | None) -> list[Tree]:
+    """Encode the class and the arguments of an exception."""
+    arguments = None if args is None else [_argument(arg) for arg in args]
+    return [None if exc is None else value_tree(exc), arguments]
 
 
 def _argument(arg: Any) -> Tree:
