@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, FunctionType
@@ -25,6 +26,7 @@ from aotnb.errors import NotRelocatable
 Tree = Any
 
 _LABEL = b"bound by aotnb to a live object"
+_PLACE = re.compile(r'File "[^"\n]*", line \d+')
 _EMPTY = object()  # stands for what an empty closure cell holds
 
 
@@ -130,7 +132,7 @@ def object_content(obj: Any) -> Tree:
     try:
         if _is_exception_info(obj):
             exc, args, _ = obj
-            return _raised(exc, args)
+            return _raised(exc, None if args is None else tuple(map(_without_place, args)))
         return value_tree(obj)
     except NotRelocatable:  # told where the object is to be saved
         return None
@@ -144,6 +146,11 @@ def _is_exception_info(obj: Any) -> bool:
         and (obj[1] is None or isinstance(obj[1], tuple))
         and (obj[2] is None or isinstance(obj[2], tuple))  # the parts of a slice are three as well
     )
+
+
+def _without_place(arg: Any) -> Any:
+    """Return an argument of an exception without the place in the source that Numba writes into some messages."""
+    return _PLACE.sub("", arg) if isinstance(arg, str) else arg
 
 
 def _raised(exc: Any, args: tuple[Any, ...] | None) -> list[Tree]:
