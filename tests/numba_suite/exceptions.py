@@ -32,16 +32,6 @@ _INSPECT = "what the compiler prints about code: an image has neither Numba IR n
 
 # test (without numba.tests.) -> what it looks at
 LOOKS_AT_COMPILATION: dict[str, str] = {
-    **dict.fromkeys(
-        (
-            f"test_array_exprs.TestArrayExpressions.test_{name}"
-            for name in (
-                "cmp_op", "common_subexpressions", "complex_subexpression", "complicated_expr", "explicit_output", "simple_expr",
-                "trivial_expr", "ufunc_and_dufunc_calls",
-            )
-        ),
-        _OWN_PIPELINE,
-    ),
     "test_array_exprs.TestOptionals.test_optional_array_type": _SIGNATURES,
     "test_array_exprs.TestOptionals.test_optional_scalar_type": _SIGNATURES,
     "test_array_exprs.TestOptionalsExceptions.test_optional_array_type_exception_on_none": _SIGNATURES,
@@ -127,15 +117,6 @@ LOOKS_AT_COMPILATION: dict[str, str] = {
     "test_try_except.TestTryExceptParfors.test_try_outside_prange_reduction": _WARNING,
     **dict.fromkeys(
         (
-            f"test_looplifting.TestLoopLifting.test_{name}"
-            for name in (
-                "lift1", "lift2", "lift3", "lift4", "lift5", "lift_gen1", "lift_issue2561", "reject1", "reject_gen1", "reject_gen2",
-            )
-        ),
-        _OWN_PIPELINE,
-    ),
-    **dict.fromkeys(
-        (
             f"test_llvm_pass_timings.TestLLVMPassTimings{name}"
             for name in (".test_analyze", ".test_usage", "Disabled.test_disabled_behavior")
         ),
@@ -144,8 +125,6 @@ LOOKS_AT_COMPILATION: dict[str, str] = {
     "test_looplifting.TestLoopLiftingAnnotate.test_annotate_1": _INSPECT,
     "test_looplifting.TestLoopLiftingAnnotate.test_annotate_2": _INSPECT,
     "test_linalg.TestProduct.test_contiguity_warnings": _WARNING,
-    **dict.fromkeys((f"test_withlifting.TestLiftByPass.test_lift{number}" for number in range(1, 6)), _OWN_PIPELINE),
-    **dict.fromkeys((f"test_withlifting.TestLiftCall.test_liftcall{number}" for number in range(1, 4)), _OWN_PIPELINE),
     "test_withlifting.TestLiftObjCaching.test_objmode_caching_basic": _CACHE,
     "test_withlifting.TestLiftObjCaching.test_objmode_caching_call_closure_bad": _CACHE,
     "test_withlifting.TestLiftObjCaching.test_objmode_caching_call_closure_good": _CACHE,
